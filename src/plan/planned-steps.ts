@@ -12,7 +12,7 @@ const valueOf = ({ evaluated }: Evaluation, name: string): unknown =>
 
 /** What the labels of some settings have in common, such as `share=0.2` of `keep=0, share=0.2` and `keep=1, share=0.2`. */
 const commonLabel = (labels: readonly string[]): string => {
-  const [first = [], ...others] = labels.map((label) => label.split(', '))
+  const [first = [], ...others] = labels.map((label) => label.split(/, (?=[\w-]+=)/))
   return first.filter((word) => others.every((words) => words.includes(word))).join(', ')
 }
 

@@ -12,6 +12,14 @@ models: { a: a.safetensors, b: b.safetensors }
 steps: { half: { op: merge.blend, a: a, b: b, keep: $keep } }
 outputs: { merged: { from: half, path: "out/\${name}-\${keep}.safetensors" } }
 `,
+  'shared.yaml': `smelt: 1
+params: { keep: 0.5, noise: 0.1 }
+models: { a: a.safetensors, b: b.safetensors }
+steps:
+  noisy: { op: model.scale, model: a, factor: $noise }
+  half: { op: merge.blend, a: noisy, b: b, keep: $keep }
+outputs: { merged: { from: half, path: "out/\${noise}-\${keep}.safetensors" } }
+`,
   'values.csv': 'keep,name\n0.25,"one, two"\n0.75,three\n',
 })
 
@@ -50,6 +58,18 @@ describe('smelt build of several settings', () => {
       builds: readonly { outputs: Readonly<Record<string, { digest: string }>> }[]
     }
     expect(lock.builds.map((b) => b.outputs['merged']!.digest)).toEqual(digests)
+  })
+
+  it('tells steps that only some settings share apart by what these have in common', async () => {
+    const { stdout } = await smelt(folder.path, ['plan', 'shared.yaml', '--set', 'keep=0.2,0.4', '--set', 'noise=1,2'])
+    expect(stdout.match(/(?<=^ +\d+ +)\w+\[.*?\]/gm)).toEqual([
+      'noisy[noise=1]',
+      'half[keep=0.2, noise=1]',
+      'noisy[noise=2]',
+      'half[keep=0.2, noise=2]',
+      'half[keep=0.4, noise=1]',
+      'half[keep=0.4, noise=2]',
+    ])
   })
 
   it('builds the rows of a file in place of the grid, and lists them on a page', async () => {
