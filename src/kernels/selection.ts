@@ -34,6 +34,17 @@ export const selectBin = (
   throw new RangeError(`rank ${rank} of ${below} elements`)
 }
 
+/** Where the first pair of a bin that is not less stands; pairs are in the order of bins. */
+export const firstFrom = (pairs: Uint32Array, bin: number): number => {
+  let [low, high] = [0, pairs.length / 2]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (pairs[2 * middle]! < bin) low = middle + 1
+    else high = middle
+  }
+  return 2 * low
+}
+
 /** Counts by bin, exact up to 2^53 elements. */
 export interface Histogram {
   /** Adds the counts of pairs of a bin and a count. */

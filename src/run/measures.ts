@@ -4,6 +4,7 @@ import type { Stage } from '../graph/passes.js'
 import {
   createHistogram,
   FIRST_NON_FINITE_BIN,
+  firstFrom,
   LOW_BINS,
   RANGE,
   toMagnitude,
@@ -89,17 +90,6 @@ const bitsOf = (high: number, low: number): number => high * LOW_BINS + low
 const countIn = (pairs: Uint32Array, bin: number): number => {
   for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === bin) return pairs[i + 1]!
   return 0
-}
-
-/** Where the first pair of a bin that is not less stands; pairs are in the order of bins. */
-const firstFrom = (pairs: Uint32Array, bin: number): number => {
-  let [low, high] = [0, pairs.length / 2]
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (pairs[2 * middle]! < bin) low = middle + 1
-    else high = middle
-  }
-  return 2 * low
 }
 
 type Ranged = Extract<Magnitudes, { type: 'range' }>
@@ -321,7 +311,10 @@ export const createMeasures = (
     for (const member of group.members) {
       for (let segment = 0; segment < member.segments; segment++) {
         const here = countIn(group.parts.get(`${member.job}:${segment}`) as Uint32Array, low)
-        if (keep <= here) return { measure: member.measure, job: member.job, segment, bits, nth: keep }
+        if (keep <= here) {
+          empty(group)
+          return { measure: member.measure, job: member.job, segment, bits, nth: keep }
+        }
         keep -= here
       }
     }
