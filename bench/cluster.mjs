@@ -99,7 +99,15 @@ const kinds = { 'one machine': undefined, '1 part': inParts(1), '4 parts': inPar
 const taken = Object.fromEntries(Object.keys(kinds).map((name) => [name, []]))
 for (let i = 0; i < runs; i++)
   for (const [name, more] of Object.entries(kinds)) taken[name].push(await build(name, more))
-for (const [name, all] of Object.entries(taken))
-  console.log(
-    `${((tensors * FILES * 2 * rows * columns) / 1e9).toFixed(1)} GB, ${name}: ${median(all.map((t) => t.seconds)).toFixed(2)} s, processor ${median(all.map((t) => t.processor)).toFixed(2)} s; load ${load()}`,
-  )
+const moved = `${((tensors * FILES * 2 * rows * columns) / 1e9).toFixed(1)} GB`
+const alone = taken['one machine']
+/** What is more than in the build in one piece of the same round, as the median of all rounds. */
+const more = (all, what) => {
+  const extra = median(all.map((t, i) => t[what] - alone[i][what]))
+  return `${extra.toFixed(2)} s more, ${((100 * extra) / median(alone.map((t) => t[what]))).toFixed(1)} %`
+}
+for (const [name, all] of Object.entries(taken)) {
+  const [seconds, processor] = ['seconds', 'processor'].map((what) => median(all.map((t) => t[what])).toFixed(2))
+  const beyond = all === alone ? '' : ` (${more(all, 'seconds')}; processor ${more(all, 'processor')})`
+  console.log(`${moved}, ${name}: ${seconds} s, processor ${processor} s${beyond}; load ${load()}`)
+}

@@ -16,16 +16,33 @@ const TOO_SLOW = 600
 /** What a peer may take of memory beside the data. */
 const PEER_MEMORY = 9e9
 
-/** Reads every input once and writes one output: what no merge can go below. */
-const floorCommand = (paths) => ['/bin/sh', '-c', `cat "$@" > /dev/null && cp "$1" ${OUT}`, 'floor', ...paths]
+/** Reads every input so many times and writes one output: what no merge can go below. */
+const floorCommand = (paths, readings) => [
+  '/bin/sh',
+  '-c',
+  `${'cat "$@" > /dev/null && '.repeat(readings)}cp "$1" ${OUT}`,
+  'floor',
+  ...paths,
+]
+
+const ONCE = 'one reading'
+/** The floor of a merge, and where it has to read more than once, what one reading takes. */
+const floorsOf = ({ readings = 1 }) => [
+  { name: 'floor', readings },
+  ...(readings === 1 ? [] : [{ name: ONCE, readings: 1 }]),
+]
 
 const entrantsOf = (merge, folder, work, { program, peers, runs, peerRounds }) => [
-  {
-    name: 'floor',
+  ...floorsOf(merge).map(({ name, readings }) => ({
+    name,
     rounds: runs,
     output: OUT,
-    command: () => floorCommand(merge.reads.map((model) => join(folder, `${model}.safetensors`))),
-  },
+    command: () =>
+      floorCommand(
+        merge.reads.map((model) => join(folder, `${model}.safetensors`)),
+        readings,
+      ),
+  })),
   { name: 'smelt', rounds: runs, output: OUT, command: () => buildCommand(program, join(work, 'recipe.yaml')) },
   ...(peers ? (merge.peers?.() ?? peersOf(merge.name)) : []).map(({ command, ...peer }) => ({
     ...peer,
@@ -73,7 +90,15 @@ const compete = async (merge, folder, bytes, options) => {
   return entrants
 }
 
-const toRow = (merge, entrant, floor) => {
+/** How much longer an entrant took than another in the rounds of both. */
+const timesThat = (entrant, other) => {
+  const ratios = entrant.figures.flatMap((figure, round) =>
+    other?.figures[round] === undefined ? [] : [figure.seconds / other.figures[round].seconds],
+  )
+  return ratios.length === 0 ? undefined : median(ratios)
+}
+
+const toRow = (merge, entrant, entrants) => {
   const figures = entrant.figures.filter((figure) => figure !== undefined)
   const row = {
     work: merge.title,
@@ -84,15 +109,14 @@ const toRow = (merge, entrant, floor) => {
   if (entrant.reason !== undefined || figures.length === 0)
     return { ...row, reason: entrant.reason ?? 'it was not run' }
   const seconds = figures.map((figure) => figure.seconds)
-  const ratios = entrant.figures.flatMap((figure, round) =>
-    floor.figures[round] === undefined ? [] : [figure.seconds / floor.figures[round].seconds],
-  )
   return {
     ...row,
     seconds: median(seconds),
     least: Math.min(...seconds),
     most: Math.max(...seconds),
-    ratio: ratios.length === 0 ? undefined : median(ratios),
+    ratio: timesThat(entrant, entrants[0]),
+    once: timesThat(entrant, entrants.find(({ name }) => name === ONCE) ?? entrants[0]),
+    gigaflop: entrant.name === 'smelt' ? merge.gigaflop : undefined,
     processor: figures[0].processor === undefined ? undefined : median(figures.map((figure) => figure.processor)),
     megabytes: figures[0].megabytes === undefined ? undefined : Math.max(...figures.map((figure) => figure.megabytes)),
   }
@@ -121,7 +145,8 @@ export const measureOn = async (table, merges, { folder: parent, memory, ...opti
     const rows = []
     for (const merge of merges) {
       const entrants = await compete(merge, folder, merge.bytes?.(table) ?? bytes, options)
-      rows.push(...entrants.map((entrant) => toRow(merge, entrant, entrants[0])))
+      const gigaflop = merge.operations === undefined ? undefined : merge.operations(table) / 1e9
+      rows.push(...entrants.map((entrant) => toRow({ ...merge, gigaflop }, entrant, entrants)))
     }
     return rows
   } finally {

@@ -1,8 +1,9 @@
 // `npm run bench -- --methods`: every operator that merges or masks, beside its floor and the peer that has it too.
-import { readTable } from './checkpoint.mjs'
+import { inputBytes, readTable } from './checkpoint.mjs'
 import { measureOn } from './merges.mjs'
 import { MERGEKIT, RANDOM, SD_MECHA } from './parity/cases.mjs'
-import { mechaPeer, mergekitPeer } from './peers.mjs'
+import { OPERATIONS, readingsOf } from './costs.mjs'
+import { formulaPeer, mechaPeer, mergekitPeer } from './peers.mjs'
 import { OUT } from './recipes.mjs'
 
 /** The input and middle blocks of SD1.5's U-Net: a third of a checkpoint, since there are many methods. */
@@ -19,46 +20,31 @@ const masked = (op, rest) => ({
   result: { op: 'merge.blend', a: 'base', b: 'a', keep: 0, mask: 'mask' },
 })
 
-/** What no other tool that is measured here has. */
+/** Its solver works on the self-attentions alone. */
+const ATTENTION = { layers: '**.attn1' }
+/** An expression of sd-mecha's functions for the self-attentions; other tensors stay those of `a`. */
+const onAttention = (expression) => `${expression} if '.attn1.' in key and a.dim() == 2 else a`
+
+/** What the other tools have in other words, or not at all; `formula` is one of `peers/formulas.py`. */
 const OWN = [
   {
-    here: '`merge.train_difference`',
-    target: LINEAR,
-    steps: merged('merge.train_difference', { a: 'a', b: 'b', c: 'base' }),
-  },
-  {
     here: '`merge.multiply_difference`',
-    target: LINEAR,
+    formula: 'multiply_difference',
     steps: merged('merge.multiply_difference', { a: 'a', b: 'b', c: 'base' }),
   },
   {
     here: '`merge.similarity_add_difference`',
-    target: LINEAR,
+    formula: 'similarity_add_difference',
     steps: merged('merge.similarity_add_difference', { a: 'a', b: 'b', c: 'base' }),
   },
+  { here: '`merge.dare`', steps: merged('merge.dare', { a: 'base', b: 'a', drop: 0.9, rescale: true, keep: 0 }) },
   {
-    here: '`merge.top_k_sum`, a solver',
-    target: undefined,
-    steps: merged('merge.top_k_sum', { a: 'a', b: 'b', width: 0.3 }),
-  },
-  {
-    here: '`merge.dare`',
-    target: LINEAR,
-    steps: merged('merge.dare', { a: 'base', b: 'a', drop: 0.9, rescale: true, keep: 0 }),
-  },
-  {
-    here: '`merge.model_stock`, `over: row`',
-    target: LINEAR,
-    steps: merged('merge.model_stock', { base: 'base', models: FINE_TUNES, over: 'row' }),
-  },
-  {
-    here: '`merge.crossover`, a solver',
-    steps: merged('merge.crossover', { a: 'a', b: 'b', tilt: 0.3 }),
-    target: undefined,
+    here: '`merge.nuslerp`, `over: column`',
+    steps: merged('merge.nuslerp', { base: 'base', models: ['a', 'b'], over: 'column' }),
   },
   {
     here: '`merge.fisher`',
-    target: LINEAR,
+    formula: 'fisher',
     steps: merged('merge.fisher', {
       models: [
         { model: 'a', statistics: 'a_fisher' },
@@ -67,8 +53,9 @@ const OWN = [
     }),
   },
   {
-    here: '`merge.regmean` of the self-attentions’ q, k and v, a solver',
-    target: undefined,
+    here: '`merge.regmean` of the self-attentions’ q, k and v',
+    operations: OPERATIONS.regmean,
+    formula: 'regmean',
     steps: merged('merge.regmean', {
       models: [
         { model: 'a', statistics: 'a_gram' },
@@ -77,72 +64,110 @@ const OWN = [
     }),
   },
   {
-    here: '`merge.rotate` of the self-attentions, a solver',
-    target: undefined,
-    steps: merged('merge.rotate', { a: 'a', b: 'b', layers: '**.attn1' }),
+    here: '`merge.rotate` of the self-attentions',
+    operations: OPERATIONS.rotate,
+    expression: onAttention('m.rotate(a, b, 1.0, 0.0)'),
+    steps: merged('merge.rotate', { a: 'a', b: 'b', ...ATTENTION }),
   },
   {
-    here: '`merge.tsv` of the self-attentions, a solver',
-    target: undefined,
-    steps: merged('merge.tsv', { base: 'base', models: FINE_TUNES, layers: '**.attn1' }),
+    here: '`merge.tsv` of the self-attentions',
+    operations: OPERATIONS.tsv,
+    formula: 'tsv',
+    steps: merged('merge.tsv', { base: 'base', models: FINE_TUNES, ...ATTENTION }),
   },
   {
-    here: '`merge.isotropic` of the self-attentions, a solver',
-    target: undefined,
-    steps: merged('merge.isotropic', { base: 'base', models: FINE_TUNES, layers: '**.attn1' }),
+    here: '`merge.isotropic` of the self-attentions',
+    operations: OPERATIONS.isotropic,
+    formula: 'isotropic',
+    steps: merged('merge.isotropic', { base: 'base', models: FINE_TUNES, ...ATTENTION }),
   },
-  { here: '`merge.emr`', target: LINEAR, steps: merged('merge.emr', { base: 'base', models: FINE_TUNES }) },
+  { here: '`merge.emr`', formula: 'emr', steps: merged('merge.emr', { base: 'base', models: FINE_TUNES }) },
   {
     here: '`merge.pcb`, `scope: tensor`',
-    target: ORDERED,
     steps: merged('merge.pcb', { base: 'base', models: FINE_TUNES, scope: 'tensor' }),
   },
   {
     here: '`mask.magnitude`',
-    target: ORDERED,
     steps: masked('mask.magnitude', { model: 'a', base: 'base', select: 'above', quantile: 0.8 }),
   },
   {
     here: '`mask.sign_agreement`',
-    target: LINEAR,
     steps: masked('mask.sign_agreement', { models: ['a', 'b'], base: 'base' }),
   },
-  { here: '`mask.tall`', target: LINEAR, steps: masked('mask.tall', { model: 'a', base: 'base', merged: 'b' }) },
+  { here: '`mask.tall`', formula: 'tall', steps: masked('mask.tall', { model: 'a', base: 'base', merged: 'b' }) },
 ]
 
-/** Which methods of the other tools need order statistics, or ranks within rows. */
-const isOrdered = (steps) => /"(density|gamma|epsilon)":|arcee_fusion/.test(JSON.stringify(steps))
+/** What is measured in other rows: of rotations, other tools do only some tensors; low ranks are a row of the adapters. */
+const ELSEWHERE = ['rotate', 'rotate, halfway', 'truncate_rank']
+/** Methods that take whole tensors at once, without a count of operations: they sort or transform. */
+const WHOLE = ['crossover', 'top_k_tensor_sum']
+
+/** Methods that need order statistics: thresholds or ranks. */
+const isOrdered = (steps) =>
+  Object.values(steps).some(({ op }) =>
+    /^merge\.(ties|breadcrumbs|sce|della|arcee_fusion|pcb)|^mask\.magnitude/.test(op),
+  )
 
 const INPUTS = ['base', ...FINE_TUNES, 'a_fisher', 'b_fisher', 'a_gram', 'b_gram']
+/** Every text that is a value somewhere. */
+const textsIn = (value) => (typeof value === 'object' ? Object.values(value).flatMap(textsIn) : [value])
 /** The inputs that steps read. */
-const readsOf = (steps) => INPUTS.filter((name) => JSON.stringify(steps).includes(`"${name}"`))
+const readsOf = (steps) => INPUTS.filter((name) => textsIn(steps).includes(name))
+
+const placed = (names, folder) => Object.fromEntries(names.map((name) => [name, `${folder}/${name}.safetensors`]))
 
 const write = (steps) => (folder) =>
   JSON.stringify({
     smelt: 1,
     seed: 42,
-    models: Object.fromEntries(readsOf(steps).map((name) => [name, `${folder}/${name}.safetensors`])),
+    models: placed(readsOf(steps), folder),
     steps,
     outputs: { merged: { from: 'result', path: OUT, dtype: 'same' } },
   })
 
-const methodOf = ({ name, here, steps, config, expression, ...rest }) => ({
+const methodOf = ({ name, here, steps, config, expression, formula, operations }) => ({
   name: name ?? here.split('`')[1],
   title: here,
   reads: readsOf(steps),
-  target: 'target' in rest ? rest.target : isOrdered(steps) ? ORDERED : LINEAR,
+  readings: readingsOf(steps),
+  operations,
+  target: operations !== undefined || WHOLE.includes(name) ? undefined : isOrdered(steps) ? ORDERED : LINEAR,
   write: write(steps),
   peers: () => [
     ...(config === undefined ? [] : [mergekitPeer(config)]),
-    ...(expression === undefined ? [] : [mechaPeer(expression, readsOf(steps))]),
+    // What another tool leaves out is copied, so that it writes as much.
+    ...(expression === undefined ? [] : [mechaPeer(expression.replace(/ else None$/, ' else a'), readsOf(steps))]),
+    ...(formula === undefined ? [] : [formulaPeer(formula)]),
   ],
 })
+
+const LORAS = ['lora', 'lora32']
+
+/** LoRAs merged in the space that they share: what is written is a LoRA, too. */
+const CORE_SPACE = {
+  name: 'adapter.core_space',
+  title: '`adapter.core_space` of LoRAs of ranks 16 and 32',
+  reads: LORAS,
+  readings: 1,
+  bytes: (table) => inputBytes(table, 'lora'),
+  write: (folder) =>
+    JSON.stringify({
+      smelt: 1,
+      adapters: placed(LORAS, folder),
+      steps: { result: { op: 'adapter.core_space', adapters: LORAS } },
+      outputs: { merged: { from: 'result', path: OUT, dtype: 'same' } },
+    }),
+  peers: () => [],
+}
 
 /** Random methods of the tools that are measured, each once. */
 const DRAWN = RANDOM.filter(({ tool, name }) => tool !== 'MergeLM' && !name.includes(','))
 
 /** Every method, as a merge that is measured. */
-export const METHODS = [...MERGEKIT, ...DRAWN, ...SD_MECHA, ...OWN].map(methodOf)
+export const METHODS = [
+  ...[...MERGEKIT, ...DRAWN, ...SD_MECHA.filter(({ name }) => !ELSEWHERE.includes(name)), ...OWN].map(methodOf),
+  CORE_SPACE,
+]
 
 /** The table of the models that methods are measured on. */
 export const methodTable = (small) => readTable('sd15', { shrink: small }).filter(([name]) => PART.test(name))

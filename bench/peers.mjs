@@ -68,12 +68,20 @@ export const mechaPeer = (expression, reads) => ({
   output: 'sd-mecha',
 })
 
+/** A formula of `peers/formulas.py`, as a paper or a tool has it. */
+export const formulaPeer = (formula) => {
+  const { name, reason } = peer('PyTorch script')
+  const command = (...where) => script('formulas')(formula, ...where)
+  return reason === undefined ? { name, command, output: OUT } : { name, reason }
+}
+
 const pathsIn = (folder) =>
   Object.fromEntries(['base', 'a', 'b', 'c'].map((name) => [name, join(folder, `${name}.safetensors`)]))
 
 const peer = (name, command) => {
-  const reason = missing(PEERS.find((one) => one.name === name))
-  return reason === undefined ? { name: `${name} ${versionOf(name)}`, command } : { name, reason }
+  const known = PEERS.find((one) => one.name === name)
+  const reason = missing(known)
+  return reason === undefined ? { name: `${name} ${versionOf(known.distribution)}`, command } : { name, reason }
 }
 
 /** Every peer: its package, the merges it can do and how its command is made, and what it writes. */

@@ -29,7 +29,7 @@ const withoutDigests = (program) => {
   cpSync(dist, join(copy, 'dist'), { recursive: true })
   cpSync(join(dirname(dist), 'package.json'), join(copy, 'package.json'))
   const update = 'update: (bytes) => void hasher.update('
-  for (const name of ['engine.js', 'worker.js']) {
+  for (const name of ['files.cjs', 'worker.js']) {
     const file = join(copy, 'dist/bin', name)
     const text = readFileSync(file, 'utf8')
     if (!text.includes(update)) throw new Error('the hasher is not written as this benchmark expects')

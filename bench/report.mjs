@@ -19,11 +19,21 @@ const oneLine = (text) => {
     .slice(0, 200)
 }
 
-const merges = (rows) => {
+const merges = (rows, more = []) => {
   const failures = rows.filter(({ reason }) => reason !== undefined)
   return [
     table(
-      ['work', 'program', 'seconds, median (range)', 'times the floor', 'aim', 'processor seconds', 'peak MB', 'runs'],
+      [
+        'work',
+        'program',
+        'seconds, median (range)',
+        'times the floor',
+        ...more.map(({ head }) => head),
+        'aim',
+        'processor seconds',
+        'peak MB',
+        'runs',
+      ],
       rows
         .filter(({ reason }) => reason === undefined)
         .map((row) => [
@@ -31,6 +41,7 @@ const merges = (rows) => {
           row.program,
           spread(row),
           digits(row.ratio),
+          ...more.map(({ cell }) => cell(row)),
           row.target === undefined ? '' : `at most ${row.target}`,
           digits(row.processor),
           whole(row.megabytes),
@@ -109,8 +120,18 @@ export const renderFigures = ({ machine, rows }) =>
     ].flatMap(([title, found, render]) => (found.length === 0 ? [] : [`### ${title}`, render(found)])),
   ].join('\n\n')
 
+/** What the table of methods has besides. */
+const OF_METHODS = [
+  { head: 'times one reading', cell: ({ once }) => digits(once) },
+  {
+    head: 'GFLOP (a second)',
+    cell: ({ gigaflop, seconds }) =>
+      gigaflop === undefined ? '' : `${gigaflop.toFixed(0)} (${digits(gigaflop / seconds)})`,
+  },
+]
+
 /** The table of methods as Markdown, below a sentence that says where and when. */
-export const renderMethods = (machine, rows) => `${machine}\n\n${merges(rows)}`
+export const renderMethods = (machine, rows) => `${machine}\n\n${merges(rows, OF_METHODS)}`
 
 /** Puts figures between the marks of README.md that have their name. */
 export const writeFigures = (figures, name = 'figures') =>

@@ -77,7 +77,10 @@ try {
     smelt('import', configOf(name), '-o', `${name}.yaml`, '--models', 'models')
     smelt('build', `${name}.yaml`, '--no-dashboard')
     const [path] = /(?<=path: )\S+/.exec(readFileSync(join(root, `${name}.yaml`), 'utf8').split('\noutputs:')[1])
-    const [theirs, ours] = [readModel(join(root, name, 'model.safetensors')), readModel(join(root, path))]
+    const [theirs, ours] = [
+      readModel(join(root, name, 'model.safetensors')),
+      readModel(join(root, path, 'model.safetensors')),
+    ]
     let worst = [...theirs.keys()].sort().join() === [...ours.keys()].sort().join() ? 0 : Infinity
     for (const [tensor, { values }] of theirs)
       values.forEach((x, i) => (worst = Math.max(worst, Math.abs(x - (ours.get(tensor)?.values[i] ?? Infinity)))))

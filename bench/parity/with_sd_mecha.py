@@ -43,7 +43,7 @@ def main():
         try:
             for key in next(iter(models.values())):
                 tensors = {name: file[key].float() for name, file in models.items()}
-                value = eval(job["expression"], names, tensors)
+                value = eval(job["expression"], {**names, "key": key}, tensors)
                 if value is not None:
                     result[key] = value.to(DTYPES[job["dtype"]])
             save_file({key: x.contiguous() for key, x in result.items()}, job["out"] + "/model.safetensors")

@@ -13,6 +13,7 @@ import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { findModels, NO_MODELS } from '../importers/find-models.js'
 import { importFile } from '../importers/index.js'
+import { modelFolders } from '../importers/model-folders.js'
 import { readInput } from '../importers/read-input.js'
 import { folderObstacle, obstacleAt } from '../safetensors/obstacle.js'
 import { writeOutput } from '../safetensors/output.js'
@@ -29,14 +30,6 @@ export interface ImportFlags {
 
 /** The exit code where a recipe was written that lacks something. */
 export const INCOMPLETE = 5
-
-const isFolder = (path: string): boolean => {
-  try {
-    return statSync(path).isDirectory()
-  } catch {
-    return false
-  }
-}
 
 /** True where two paths are one file, by whatever name. */
 const isSame = (x: string, y: string): boolean => {
@@ -56,9 +49,10 @@ export const importRecipe = async (console: Console, path: string, flags: Import
   }
   const from = resolvePath(console.cwd, path)
   const out = flags.output === undefined ? undefined : resolvePath(console.cwd, flags.output)
-  const roots = flags.models.map((folder) => resolvePath(console.cwd, folder))
-  const notFolder = flags.models.find((_, i) => !isFolder(roots[i]!))
+  const folders = flags.models.map((folder) => modelFolders(resolvePath(console.cwd, folder), process.env))
+  const notFolder = flags.models.find((_, i) => folders[i]!.length === 0)
   if (notFolder !== undefined) return refuse(modelsNotFolder(notFolder))
+  const roots = folders.flat()
   if (out !== undefined && !/\.(ya?ml|json)$/i.test(out)) return refuse(importNotYaml(flags.output!))
   if (out !== undefined && isSame(from, out)) return refuse(importOntoItself(path))
   if (out !== undefined && flags.force !== true && existsSync(out)) return refuse(importExists(flags.output!))

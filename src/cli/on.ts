@@ -24,7 +24,7 @@ import { layOut, type LaidOut, type LayOutOptions } from '../cluster/lay-out.js'
 import { makeManifest } from '../cluster/kubernetes.js'
 import { finishedParts } from '../cluster/layout.js'
 import { createProgress } from '../cluster/progress.js'
-import { partsIn } from '../cluster/ready.js'
+import { partsIn } from '../cluster/run-state.js'
 import { haltOf } from '../cluster/task.js'
 import { isUpToDate } from '../cluster/up-to-date.js'
 import { optionDestination } from '../run/destinations.js'
@@ -43,6 +43,7 @@ import { openScheduler, type SchedulerChoice } from './open-scheduler.js'
 import { readDevice, readEngine, readSettings } from './options.js'
 import { userHub } from './hub.js'
 import { readReportPath, writeReport, type ReportPlace } from './run-report.js'
+import { runTrouble } from './run-trouble.js'
 import { listenForStop, sleepUnless } from './signals.js'
 import { userStore } from './store.js'
 
@@ -215,6 +216,8 @@ export const buildOn = async (console: Console, recipe: string, flags: OnFlags):
         interruption.signal,
       )
       return interruption.exitCode ?? code
+    } catch (error) {
+      return tell([runTrouble(error, laid.value.run)])
     } finally {
       claim.value.release()
     }
@@ -249,7 +252,7 @@ interface DriveFlags {
 
 const driveRun = async (
   console: Console,
-  { run, plan, isResumed }: LaidOut,
+  { run, plan, drafted, isResumed }: LaidOut,
   choice: SchedulerChoice,
   { quiet, began, report }: DriveFlags,
   signal: AbortSignal,
@@ -270,7 +273,7 @@ const driveRun = async (
     console.tell(opened.diagnostics)
     return exitCode(opened.diagnostics)
   }
-  const { scheduler, patience, pause, complaintOf, close } = opened.value
+  const { scheduler, patience, pause, changed, complaintOf, close } = opened.value
   const progress = createProgress(run, plan)
   if (progress.type === 'failed') {
     console.tell(progress.diagnostics)
@@ -278,7 +281,7 @@ const driveRun = async (
   }
   const line = progressLine(console, () => renderRunProgress(progress.value()), quiet)
   const events: RunEvent[] = []
-  const notes = createDriverNotes(() => performance.now() / 1000)
+  const notes = createDriverNotes(run, () => performance.now() / 1000)
   let isOver = false
   try {
     const { stage } = choice
@@ -286,7 +289,7 @@ const driveRun = async (
     const driven = await drive(driverFiles(run, plan, who), scheduler, {
       patience,
       now: () => performance.now() / 1000,
-      sleep: (seconds) => sleepUnless(signal, pause(seconds, (performance.now() - began) / 1000)),
+      sleep: (seconds) => sleepUnless(signal, pause(seconds, (performance.now() - began) / 1000), changed),
       signal,
       told: (action) => {
         for (const text of notes(action)) line.aside(() => say(text))
@@ -296,6 +299,7 @@ const driveRun = async (
           listener: (event) => void (isLasting(event) && events.push(event)),
           hub: userHub(),
           store: userStore(),
+          drafted,
         })
         line.clear()
         console.tell(done.diagnostics.filter((d) => d.severity !== 'error' && done.type === 'ok'))

@@ -35,6 +35,8 @@ export interface OpenScheduler {
   readonly patience: Patience
   /** How long to wait, given how long the driver runs, in seconds. */
   readonly pause: (asked: number, since: number) => number
+  /** Calls what it is given, once, when a task ends; not for schedulers that have to be asked. */
+  readonly changed: (hear: () => void) => void
   /** The end of what the last task of a part said. */
   readonly complaintOf: (part: number) => string
   /** Called when the driver ends: the run is over, or another driver goes on. */
@@ -112,6 +114,7 @@ export const openScheduler = async (
       scheduler: exec,
       patience: patienceFor(choice.hosts),
       pause: (asked) => asked,
+      changed: exec.onceEnded,
       complaintOf: exec.complaintOf,
       close: exec.withdraw,
     })
@@ -132,6 +135,7 @@ export const openScheduler = async (
   return ok({
     scheduler: chainSlurm(slurm.value, chain),
     patience: PATIENCE,
+    changed: () => undefined,
     pause: (_, since) => Math.min(LATEST, Math.max(SOONEST, since / 20)),
     complaintOf: (part) => endOf(logOf(part)),
     close: (isOver) => (isOver ? dropContinuations() : Promise.resolve()),

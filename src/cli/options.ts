@@ -2,10 +2,8 @@ import { deviceUnknown, engineUnknown, setMalformed, workersOutOfRange } from '.
 import { A_SET_FILE, writesSettings } from '../base/catalogue/settings.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { resolvePath } from '../base/resolve-path.js'
-import { readSetFile } from '../recipe/set-file.js'
 import type { DeviceRequest } from '../run/devices/choose.js'
 import type { ProcessorEngine } from '../run/options.js'
-import { readSource } from '../run/parts.js'
 import type { PrepareOptions } from '../run/prepare.js'
 
 const MOST_WORKERS = 64
@@ -40,6 +38,8 @@ export const readSettings = async (
     ([, to]) => to !== undefined && resolvePath(cwd, to) === path,
   )
   if (writes !== undefined) return failed(writesSettings(`--${writes[0]}`, setFile))
+  const { readSource } = await import('../run/parts.js')
+  const { readSetFile } = await import('../recipe/set-file.js')
   const source = await readSource(path, A_SET_FILE)
   if (source.type === 'failed') return source
   const rows = readSetFile({ ...source.value, path: setFile })

@@ -11,8 +11,10 @@ import { renderAccount } from '../view/run-account.js'
 import { renderRunHosts, renderRunProgress } from '../view/run-progress.js'
 import type { Console } from './console.js'
 import { withdrawFromSlurm } from './open-scheduler.js'
+import { eitherOf } from './rebuild.js'
 import { openRunScreen } from './run-screen.js'
-import { listenForStop } from './signals.js'
+import { runTrouble } from './run-trouble.js'
+import { listenForStop, sleepUnless } from './signals.js'
 import { isTerminal } from './terminal.js'
 
 /** The folder of a run that is named by its path, or by its name below the current folder. */
@@ -47,8 +49,8 @@ export interface FollowFlags {
   readonly once?: boolean
 }
 
-/** How often a run is looked at, in ms. */
-const LOOK = 2_000
+/** How often a run is looked at, in seconds. */
+const LOOK = 2
 /** What a run that is over means for whoever waited for it. */
 const CODES = { open: 0, committed: 0, cancelled: 3, alarm: 3 } as const
 
@@ -64,7 +66,7 @@ export const followRun = async (console: Console, name: string, { once }: Follow
   }
   const interruption = listenForStop(() => undefined)
   const close = new AbortController()
-  const isOver = (): boolean => interruption.signal.aborted || close.signal.aborted
+  const over = eitherOf(interruption.signal, close.signal)
   const screen =
     once !== true && isTerminal(true) && plan.type === 'ok'
       ? await openRunScreen(console, run.value, plan.value.name, () => close.abort())
@@ -73,7 +75,7 @@ export const followRun = async (console: Console, name: string, { once }: Follow
   try {
     for (;;) {
       const progress = look.value()
-      if (screen !== undefined && progress.state === 'open' && !isOver()) screen.show(progress)
+      if (screen !== undefined && progress.state === 'open' && !over.aborted) screen.show(progress)
       else {
         screen?.leave()
         const text = `${renderRunProgress(progress)}\n${renderRunHosts(progress)}`
@@ -82,13 +84,14 @@ export const followRun = async (console: Console, name: string, { once }: Follow
       }
       if (progress.state === 'committed') console.out(renderAccount(accountOf(run.value) ?? []))
       if (once === true || progress.state !== 'open') return CODES[progress.state]
-      if (isOver()) return interruption.exitCode ?? 0
-      await new Promise<void>((done) => {
-        const timer = setTimeout(done, LOOK)
-        for (const signal of [interruption.signal, close.signal])
-          signal.addEventListener('abort', () => (clearTimeout(timer), done()), { once: true })
-      })
+      if (over.aborted) return interruption.exitCode ?? 0
+      await sleepUnless(over, LOOK)
     }
+  } catch (error) {
+    screen?.leave()
+    const trouble = [runTrouble(error, run.value)]
+    console.tell(trouble)
+    return exitCode(trouble)
   } finally {
     screen?.leave()
     interruption.end()

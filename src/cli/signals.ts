@@ -45,8 +45,12 @@ export const listenForStop = (asked: (signal: Signal) => void, dying: () => void
   }
 }
 
-/** Waits so many seconds, or until a signal. */
-export const sleepUnless = (signal: AbortSignal | undefined, seconds: number): Promise<void> =>
+/** Waits so many seconds, or until a signal, or until `wake` calls what it is given. */
+export const sleepUnless = (
+  signal: AbortSignal | undefined,
+  seconds: number,
+  wake: (awake: () => void) => void = () => undefined,
+): Promise<void> =>
   new Promise((done) => {
     if (signal?.aborted === true) return done()
     const end = (): void => {
@@ -56,4 +60,5 @@ export const sleepUnless = (signal: AbortSignal | undefined, seconds: number): P
     }
     const timer = setTimeout(end, seconds * 1000)
     signal?.addEventListener('abort', end)
+    wake(end)
   })

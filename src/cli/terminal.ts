@@ -79,7 +79,8 @@ export const enterTerminal = async (
 ): Promise<Terminal> => {
   // React checks everything twice unless it is told that nobody develops with it.
   process.env['NODE_ENV'] ??= 'production'
-  const { renderLines } = await import('../view/dashboard/screen.js')
+  const { loadLines } = await import('../view/dashboard/screen.js')
+  const render = await loadLines()
   const out = process.stderr
   const input = openKeys(keysFromInput)
   let inside = true
@@ -146,7 +147,7 @@ export const enterTerminal = async (
       size: () => ({ columns: Math.max(1, out.columns || 80), rows: Math.max(1, out.rows || 24) }),
       color,
       unicode: showsUnicode(process.env),
-      render: renderLines,
+      render,
     },
     leave,
     suspend: () => {

@@ -4,10 +4,9 @@ import { resolve } from 'node:path'
 import { runPartUnknown } from '../base/catalogue/cluster.js'
 import { stageUnused, stageWords } from '../base/catalogue/stage.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
-import { commitRun } from '../cluster/commit.js'
 import { claimRun } from '../cluster/driver-files.js'
 import { placesOf, readDriver, readPlan } from '../cluster/layout.js'
-import { isCommitted, partsIn } from '../cluster/ready.js'
+import { isCommitted, partsIn } from '../cluster/run-state.js'
 import { workOn, type StagePlace } from '../cluster/task.js'
 import { defaultWorkers } from '../run/machine.js'
 import type { Listener } from '../run/events.js'
@@ -17,8 +16,8 @@ import type { Console } from './console.js'
 import { cudaPlaces } from './cuda-places.js'
 import { readWorkers } from './options.js'
 import { userHub } from './hub.js'
+import { runTrouble } from './run-trouble.js'
 import { listenForStop } from './signals.js'
-import { userStore } from './store.js'
 
 /** What `smelt work` takes. */
 export interface WorkFlags {
@@ -57,7 +56,9 @@ export const work = async (console: Console, flags: WorkFlags): Promise<number> 
   }
   const interruption = listenForStop(() => undefined)
   try {
-    const diagnostics = await workUnder(run, flags, workers.value, interruption.signal)
+    const diagnostics = await workUnder(run, flags, workers.value, interruption.signal).catch((error: unknown) => [
+      runTrouble(error, run),
+    ])
     console.tell(diagnostics)
     return diagnostics.some((d) => d.code === 'stopped') && interruption.exitCode !== undefined
       ? interruption.exitCode
@@ -69,6 +70,8 @@ export const work = async (console: Console, flags: WorkFlags): Promise<number> 
 
 /** Commits, unless a driver is alive, which will. */
 const commitAlone = async (run: string, signal: AbortSignal): Promise<readonly Diagnostic[]> => {
+  const { commitRun } = await import('../cluster/commit.js')
+  const { userStore } = await import('./store.js')
   const claim = await claimRun(run)
   if (claim.type === 'failed') return claim.diagnostics
   try {

@@ -27,6 +27,8 @@ export interface KubernetesSettings {
   readonly cpus?: number
   readonly memory?: string
   readonly gpus?: number
+  readonly user?: number
+  readonly group?: number
   readonly at_most?: number
   readonly smelt?: string
 }

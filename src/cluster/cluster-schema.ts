@@ -117,6 +117,8 @@ export const clusterSchema = (audience: Audience): JsonSchema => {
           ...say('Memory of a pod: `16Gi`.'),
         },
         gpus: count('GPUs of a pod, as `nvidia.com/gpu`.'),
+        user: count('The user id of the pods, who is not root and owns the run and the folders of outputs.'),
+        group: count('Their group id.'),
         at_most: count('The most pods that run at one time. Eight unless given.'),
         smelt: text('How smelt is started in the container, as words of the shell: `smelt` unless given.'),
       }),

@@ -8,6 +8,7 @@ import type { Plan, Target } from '../plan/plan.js'
 import { gatherPriorState } from '../run/gather-prior-state.js'
 import type { Listener } from '../run/events.js'
 import type { Built, Gathered } from '../run/options.js'
+import type { Drafted } from '../run/prepare.js'
 import { run as runPlan } from '../run/run.js'
 import type { Oddity } from '../run/oddities.js'
 import { openPart, openStanding, takeTensor } from '../safetensors/part-file.js'
@@ -17,7 +18,8 @@ import { lockPath } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import { writeAccount } from './account.js'
 import { placesOf, raiseAlarm, readPlan, writeWhole, type PartResult, type RunAlarm, type RunPlan } from './layout.js'
-import { complete, draftRun, knowledgeOf, partsIn, readResults, versionProblem, type DraftAccess } from './ready.js'
+import { complete, draftRun, knowledgeOf, type DraftAccess } from './ready.js'
+import { partsIn, readResults, versionProblem } from './run-state.js'
 import { haltOf } from './task.js'
 
 /** How a commit tells and remembers. */
@@ -25,6 +27,8 @@ export interface CommitOptions extends Pick<DraftAccess, 'hub'> {
   readonly listener?: Listener
   readonly signal?: AbortSignal
   readonly store?: Store
+  /** The recipe as this process has laid the run out with it, whose warnings have been told. */
+  readonly drafted?: Drafted
   /** Called with the plan before anything is written. */
   readonly planned?: (plan: Plan, diagnostics: readonly Diagnostic[]) => void
 }
@@ -50,7 +54,7 @@ export const commitRun = async (run: string, options: CommitOptions = {}): Promi
     raiseAlarm(run, torn)
     return failed(runAlarmed(torn.part, torn.hosts, torn.differs))
   }
-  const drafted = await draftRun(run, plan.value, options)
+  const drafted = options.drafted === undefined ? await draftRun(run, plan.value, options) : ok(options.drafted)
   if (drafted.type === 'failed') return drafted
   const { existing } = (await gatherPriorState(drafted.value.draft, undefined)).known
   const whole = await complete(

@@ -6,6 +6,8 @@ export interface Task {
   readonly state: 'queued' | 'running' | 'ending' | 'ended'
   /** Why the scheduler does not let a queued task begin, in its own word, if that will not change by itself. */
   readonly held?: string
+  /** Why the scheduler lets a queued task wait, in its own word, where it is not for others to end. */
+  readonly waiting?: string
   /** Seconds since it began to run, by the scheduler's clock; 0 before. */
   readonly running: number
   /** Why it ended, in the scheduler's own word such as `TIMEOUT`, or as the exit code it left. */
@@ -82,7 +84,13 @@ export type Action =
   /** Ends all tasks of the run. */
   | { readonly type: 'withdraw' }
   | { readonly type: 'commit' }
-  | { readonly type: 'wait'; readonly seconds: number; readonly isAnswered: boolean }
+  | {
+      readonly type: 'wait'
+      readonly seconds: number
+      readonly isAnswered: boolean
+      /** The first part that the scheduler lets wait for a reason that may not pass by itself. */
+      readonly waiting?: { readonly part: number; readonly reason: string }
+    }
   | { readonly type: 'stop'; readonly outcome: Outcome }
 
 /** How a run ended for its driver. */
@@ -129,7 +137,7 @@ const judge = (part: number, seen: Observation, patience: Patience): Verdict => 
   const missing = seen.missing(part) ?? Infinity
   // What was handed over a moment ago by a driver that was killed then may not be known yet; nor is what the scheduler
   // accepted without answering, and lost sight of at once.
-  if (tries === 0) return missing < patience.lag || !isSilent(Infinity) ? 'wait' : 'submit'
+  if (tries === 0) return missing < patience.lag || (task === undefined && !isSilent(Infinity)) ? 'wait' : 'submit'
   if (task?.ended !== undefined && isPermanent(task.ended.exit)) return { part, reason: 'failed', last: task.ended }
   if (missing < patience.lag) return 'look'
   // A part without a task that gives heartbeats is done by somebody whom the scheduler has lost sight of.
@@ -138,11 +146,11 @@ const judge = (part: number, seen: Observation, patience: Patience): Verdict => 
 
 const isAlive = (task: Task | undefined): boolean => task?.state === 'queued' || task?.state === 'running'
 
-const pause = ({ tasks }: Observation, { pause: seconds }: Patience): Action => ({
-  type: 'wait',
-  seconds,
-  isAnswered: tasks !== undefined,
-})
+const pause = ({ tasks }: Observation, { pause: seconds }: Patience, parts: readonly number[] = []): Action => {
+  const part = parts.find((each) => tasks?.get(each)?.waiting !== undefined)
+  const waiting = part === undefined ? {} : { waiting: { part, reason: tasks!.get(part)!.waiting! } }
+  return { type: 'wait', seconds, isAnswered: tasks !== undefined, ...waiting }
+}
 
 /** Ends the tasks that live, and stops when none does; a scheduler that does not answer is waited for. */
 const windUp = (seen: Observation, patience: Patience, outcome: Outcome): readonly Action[] => {
@@ -173,6 +181,6 @@ export const decide = (seen: Observation, patience: Patience = PATIENCE): readon
       if (parts.length === 0) return []
       return [type === 'submit' ? { type, stage, parts } : { type, parts }]
     }),
-    pause(seen, patience),
+    pause(seen, patience, numbersOf(seen.stages[stage]!)),
   ]
 }

@@ -21,7 +21,7 @@ import {
   type RunPlan,
 } from './layout.js'
 import type { DriverFiles } from './observe.js'
-import { isCommitted } from './ready.js'
+import { isCommitted } from './run-state.js'
 
 /** What a driver reads and writes of the folder of a run. */
 export const driverFiles = (

@@ -37,6 +37,8 @@ export interface ExecOptions {
 export interface Exec extends Scheduler {
   /** The end of what the last task of a part said on standard error. */
   complaintOf(part: number): string
+  /** Calls what it is given, once, when a process has ended, or ended since a call before. */
+  onceEnded(hear: () => void): void
   /** True while a process runs. */
   readonly isBusy: boolean
 }
@@ -98,6 +100,9 @@ export const createExec = ({ run, template, hosts, parallel, smelt }: ExecOption
   const orphans = createOrphans(run)
   const complaints = new Map<number, string>()
   let started = 0
+  /** Whoever waits for a process to end; one that ended meanwhile is told of at once. */
+  let hear: (() => void) | undefined
+  let isNews = false
 
   const freest = (): string => {
     const load = (host: string): number => [...running.values()].filter((r) => r.host === host).length
@@ -130,6 +135,9 @@ export const createExec = ({ run, template, hosts, parallel, smelt }: ExecOption
       running.delete(part)
       ended.set(part, { id, state: 'ended', running: 0, ended: { exit, word } })
       fill()
+      isNews = hear === undefined
+      hear?.()
+      hear = undefined
     }
     child.on('error', (error) => end(1, error.message))
     child.on('close', (code, signal) =>
@@ -192,6 +200,11 @@ export const createExec = ({ run, template, hosts, parallel, smelt }: ExecOption
     withdraw: async () => {
       queue.length = 0
       await stop([...running.keys()])
+    },
+    onceEnded: (next) => {
+      hear = isNews ? undefined : next
+      if (isNews) next()
+      isNews = false
     },
     complaintOf: (part) => (complaints.get(part) ?? '').trim(),
     get isBusy() {

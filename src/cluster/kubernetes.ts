@@ -5,7 +5,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import { writeDocument, type YamlMap } from '../document/write.js'
 import type { KubernetesSettings } from './cluster-file.js'
 import type { RunPlan } from './layout.js'
-import { partsIn } from './ready.js'
+import { partsIn } from './run-state.js'
 import { quoteWord } from './shell-word.js'
 
 /** Pods at a time unless the cluster file says how many. */
@@ -19,6 +19,22 @@ const isBelow = (path: string, folder: string): boolean => !/^\.\.(\/|$)/.test(r
 
 /** Indexes that a job may have without further limits, the one that commits included. */
 const MOST_INDEXES = 100_000
+
+/** What a namespace demands that enforces the restricted Pod Security Standard, for a user who is not root. */
+const securityOf = ({ user, group }: KubernetesSettings): { readonly pod: YamlMap; readonly container: YamlMap } =>
+  user === undefined
+    ? { pod: {}, container: {} }
+    : {
+        pod: {
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: user,
+            ...(group === undefined ? {} : { runAsGroup: group }),
+            seccompProfile: { type: 'RuntimeDefault' },
+          },
+        },
+        container: { securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } },
+      }
 
 /** What keeps a run from being done by pods that see nothing but the volume. */
 const problemsOf = (run: string, plan: RunPlan, { image, claim, mount }: KubernetesSettings): readonly Diagnostic[] => {
@@ -46,6 +62,7 @@ export const makeManifest = (run: string, plan: RunPlan, settings: KubernetesSet
     `[ "$part" -eq ${parts} ] && exec ${smelt} work --run ${quoteWord(run)} --part commit`,
     `exec ${smelt} work --run ${quoteWord(run)} --part "$part"${workers}`,
   ].join('\n')
+  const security = securityOf(settings)
   const amounts: YamlMap = {
     ...(cpus === undefined ? {} : { cpu: String(cpus) }),
     ...(memory === undefined ? {} : { memory }),
@@ -56,6 +73,7 @@ export const makeManifest = (run: string, plan: RunPlan, settings: KubernetesSet
     image: image!,
     command: ['/bin/sh', '-c', command],
     ...(Object.keys(amounts).length === 0 ? {} : { resources: { requests: amounts, limits: amounts } }),
+    ...security.container,
     volumeMounts: [{ name: 'shared', mountPath: mount! }],
   }
   return ok(
@@ -88,6 +106,8 @@ export const makeManifest = (run: string, plan: RunPlan, settings: KubernetesSet
             template: {
               spec: {
                 restartPolicy: 'Never',
+                automountServiceAccountToken: false,
+                ...security.pod,
                 containers: [container],
                 volumes: [{ name: 'shared', persistentVolumeClaim: { claimName: claim! } }],
               },

@@ -2,11 +2,10 @@ import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { canonicalJson } from '../base/canonical.js'
 import { shortDigest } from '../base/digest.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readPackage } from '../base/version.js'
-import type { Measure } from '../graph/expression.js'
-import { subjectOf, type Fingerprints } from '../plan/fingerprint.js'
-import type { Asked } from '../plan/jobs.js'
+import { jobKey } from '../plan/jobs.js'
 import type { Destination } from '../plan/destinations.js'
 import type { Plan } from '../plan/plan.js'
 import type { Answers } from '../plan/questions.js'
@@ -19,10 +18,10 @@ import { defaultWorkers } from '../run/machine.js'
 import type { RunOptions } from '../run/options.js'
 import { checkPins, draft, type Drafted, type DraftOptions, type PrepareOptions } from '../run/prepare.js'
 import { lockDestination } from '../run/destinations.js'
+import { ioProblem } from '../safetensors/io-problem.js'
+import { preflight } from '../safetensors/space.js'
 import { lockPath, readLock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
-import { viewLabel } from '../tensor/view.js'
-import { sizeOf } from '../tensor/info.js'
 import { cutPlan, type Cut } from './cut.js'
 import {
   makeRunFolder,
@@ -35,17 +34,19 @@ import {
   type RunStage,
 } from './layout.js'
 import { writeParts } from './part-files.js'
+import { writePlans, type OwnWork } from './part-plan.js'
+import { askFor, partOf } from './plan-part.js'
 import {
   complete,
   identifyShared,
   inputsOf,
   knowledgeOf,
-  nodeMajor,
   outputsOf,
   toTexts,
   type AnswerTexts,
   type UsedTexts,
 } from './ready.js'
+import { nodeMajor } from './run-state.js'
 
 /** How a recipe is built on many machines. */
 export interface LayOutOptions
@@ -67,6 +68,8 @@ export interface LayOutOptions
 export interface LaidOut {
   readonly run: string
   readonly plan: RunPlan
+  /** The recipe as the run has it. */
+  readonly drafted: Drafted
   /** True if it was there before. */
   readonly isResumed: boolean
 }
@@ -86,31 +89,6 @@ export const sizeOfParts = (bytes: number, { parts, parallel }: Pick<LayOutOptio
   parts === undefined
     ? Math.min(MOST, Math.max(LEAST, bytes / (parallel * partsEach(parallel))))
     : Math.max(1, bytes / parts)
-
-/** Asks for a measure in a plan that has nothing else to do. */
-export const askFor = (measure: Measure): Asked => {
-  const subject = subjectOf(measure)!
-  return {
-    tensor: measure.over?.tensor ?? viewLabel(subject),
-    size: sizeOf(subject.shape),
-    step: measure.over?.step ?? '',
-    values: [measure],
-  }
-}
-
-/** Every measure over several tensors that a plan takes, by its fingerprint. */
-export const sharedMeasures = (plan: Pick<Plan, 'jobs'>, fingerprints: Fingerprints): ReadonlyMap<string, Measure> => {
-  const found = new Map<string, Measure>()
-  const seen = new Set<number>()
-  for (const { sweeps } of plan.jobs)
-    for (const { measure } of sweeps?.passes.flatMap((pass) => pass.takes) ?? []) {
-      if (measure.over === undefined || seen.has(measure.id)) continue
-      seen.add(measure.id)
-      const fingerprint = fingerprints.ofMeasure(measure)
-      if (fingerprint !== undefined && !found.has(fingerprint)) found.set(fingerprint, measure)
-    }
-  return found
-}
 
 /**
  * Lays a run out: cuts the plan of a recipe into parts and writes down what each does. The same recipe, with the same
@@ -182,10 +160,29 @@ export const layOut = async (recipe: string, options: LayOutOptions): Promise<Re
   const places = placesOf(run)
   if (existsSync(places.plan) && !existsSync(places.committed) && !existsSync(places.cancelled)) {
     const found = readPlan(run)
-    return found.type === 'failed' ? found : ok({ run, plan: found.value, isResumed: true }, drafted.diagnostics)
+    return found.type === 'failed'
+      ? found
+      : ok({ run, plan: found.value, drafted: drafted.value, isResumed: true }, drafted.diagnostics)
   }
-  writeRun(run, plan, copies, cut.value.parts)
-  return ok({ run, plan, isResumed: false }, drafted.diagnostics)
+  const room = findRoom(plan)
+  if (room.type === 'failed') return failed(...drafted.diagnostics, ...room.diagnostics)
+  try {
+    writeRun(run, plan, copies, cut.value)
+  } catch (error) {
+    return failed(ioProblem(error, run, 'create'))
+  }
+  return ok({ run, plan, drafted: drafted.value, isResumed: false }, drafted.diagnostics)
+}
+
+/** Asks each folder for the room that the outputs in it take, before any task begins. */
+const findRoom = ({ outputs }: Pick<RunPlan, 'outputs'>): Result<void> => {
+  const needed = new Map<string, number>()
+  for (const { path, bytes } of outputs) needed.set(dirname(path), (needed.get(dirname(path)) ?? 0) + bytes)
+  for (const [folder, bytes] of needed) {
+    const room = preflight(folder, bytes)
+    if (room.type === 'failed') return room
+  }
+  return ok(undefined)
 }
 
 /** What a run has copies of, so that what becomes of it elsewhere does not matter. */
@@ -196,22 +193,37 @@ interface Copies {
 }
 
 /** Writes the folder of a run, which appears whole. Throws what the system says. */
-const writeRun = (run: string, plan: RunPlan, { text, used, answers }: Copies, parts: readonly RunPart[]): void => {
+const writeRun = (run: string, plan: RunPlan, copies: Copies, stages: Stages): void => {
   const made = join(dirname(run), `.${basename(run)}.${process.pid}.tmp`)
   rmSync(made, { recursive: true, force: true })
+  try {
+    fillRun(made, plan, copies, stages)
+    rmSync(run, { recursive: true, force: true })
+    renameSync(made, run)
+  } catch (error) {
+    rmSync(made, { recursive: true, force: true })
+    throw error
+  }
+}
+
+const fillRun = (made: string, plan: RunPlan, { text, used, answers }: Copies, { parts, works }: Stages): void => {
   makeRunFolder(made)
   const places = placesOf(made)
   writeFileSync(places.recipe, text)
   writeFileSync(places.used, canonicalJson(used, 1))
   writeFileSync(places.answers, canonicalJson(answers, 1))
-  writeParts(made, parts)
+  const written = writePlans(places.work, works)
+  writeParts(
+    made,
+    parts.map((part, i) => (written[i] === undefined ? part : { ...part, work: written[i] })),
+  )
   writeWhole(places.plan, plan)
-  rmSync(run, { recursive: true, force: true })
-  renameSync(made, run)
 }
 
 interface Stages {
   readonly parts: readonly RunPart[]
+  /** Parallel to the parts: the work of each; nothing where it depends on what others come to, or on operators. */
+  readonly works: readonly (() => OwnWork | undefined)[]
   readonly stages: readonly RunStage[]
 }
 
@@ -227,34 +239,57 @@ const cutDraft = async ({ draft: whole }: Drafted, options: LayOutOptions): Prom
     (m) => fingerprints.ofMeasure(m) !== undefined,
   )
 
-  const measuring: Omit<RunPart, 'number'>[] = []
+  const measuring: Uncounted[] = []
+  const works: (() => OwnWork | undefined)[] = []
   for (const measures of cut.early) {
     const own = await complete({ ...whole, outputs: [], reports: [] }, nothing, options.signal, measures.map(askFor))
     if (own.type === 'failed') return own
-    measuring.push({
-      ...EMPTY,
-      stage: 0,
-      type: 'measures',
-      bytes: own.value.totals.readBytes,
-      measures: measures.map((m) => fingerprints.ofMeasure(m)!),
-    })
+    const named = new Map(measures.map((m) => [fingerprints.ofMeasure(m)!, m] as const))
+    const { readBytes } = own.value.totals
+    measuring.push({ ...EMPTY, stage: 0, type: 'measures', bytes: readBytes, measures: [...named.keys()] })
+    works.push(() => ({ plan: own.value, measures: named }))
   }
-  const drawing: Omit<RunPart, 'number'>[] = []
+  const drawing: Uncounted[] = []
   for (const report of whole.reports) {
     const own = await complete({ ...whole, outputs: [], reports: [report] }, nothing, options.signal)
     if (own.type === 'failed') return own
     drawing.push({ ...EMPTY, stage: 1, type: 'report', bytes: own.value.totals.readBytes, reports: [report.path] })
   }
-  const parts = [...measuring, ...writing(cut, planned.value), ...drawing]
+  const tensors = writing(cut, planned.value)
+  // What comes after measures depends on what they come to.
+  append(works, measuring.length > 0 ? tensors.map(() => nothingYet) : worksOf(planned.value, tensors))
+  append(
+    works,
+    drawing.map(() => nothingYet),
+  )
+  const parts = [...measuring, ...tensors, ...drawing]
     // A run without measures that come first has one stage.
     .map((part, number): RunPart => ({ ...part, number, stage: measuring.length === 0 ? 0 : part.stage }))
-  return ok({ parts, stages: stagesOf(parts) })
+  return ok({ parts, works, stages: stagesOf(parts) })
+}
+
+const nothingYet = (): undefined => undefined
+
+type Uncounted = Omit<RunPart, 'number'>
+
+/** The work of each part that writes tensors. */
+const worksOf = (plan: Plan, parts: readonly Uncounted[]): readonly (() => OwnWork)[] => {
+  const jobs = new Map(plan.jobs.flatMap((job) => (job.solve === undefined ? [[jobKey(job), job] as const] : [])))
+  const alone = new Map(plan.undigested.map((tensor) => [`${tensor.file}\0${tensor.name}`, tensor] as const))
+  return parts.map((part) => () => ({
+    plan: partOf(
+      plan,
+      part.jobs.map((key) => jobs.get(key)!),
+      part.reads.map(({ path, tensor }) => alone.get(`${path}\0${tensor}`)!),
+    ),
+    measures: new Map(),
+  }))
 }
 
 const EMPTY = { jobs: [], measures: [], reports: [], reads: [] } as const
 
 /** The parts that write tensors; what is read for its digest alone is dealt out among them. */
-const writing = (cut: Cut, { undigested }: Plan): readonly Omit<RunPart, 'number'>[] => {
+const writing = (cut: Cut, { undigested }: Plan): readonly Uncounted[] => {
   const parts = cut.parts.map((bundles) => ({
     jobs: bundles.flatMap((b) => b.jobs),
     bytes: bundles.reduce((n, b) => n + b.bytes, 0),

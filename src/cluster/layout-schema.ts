@@ -42,16 +42,19 @@ export const planSchema: JsonSchema = record(
   { out: text, engine: text },
 )
 
-const partSchema: JsonSchema = record({
-  number: count,
-  stage: count,
-  type,
-  bytes: count,
-  jobs: texts,
-  measures: texts,
-  reports: texts,
-  reads: listOf(record({ path: text, tensor: text })),
-})
+const partSchema: JsonSchema = record(
+  {
+    number: count,
+    stage: count,
+    type,
+    bytes: count,
+    jobs: texts,
+    measures: texts,
+    reports: texts,
+    reads: listOf(record({ path: text, tensor: text })),
+  },
+  { work: record({ begin: count, bytes: count, digest }) },
+)
 
 /** The schema of `parts/N.json`. */
 export const partsSchema: JsonSchema = record({ parts: listOf(partSchema) })

@@ -2,7 +2,7 @@
  * The folder of a run: all that its driver and its tasks know of each other, on the file system that they share.
  *
  * - `plan.json`: what the run is; `recipe/`: a copy of the recipe
- * - `parts/N.json`: what part N and those after it do, a hundred together
+ * - `parts/N.json`: what part N and those after it do, a hundred together; `work`: the plans of all parts
  * - `attempts/N.K.json`: that attempt K at part N began, and where
  * - `beats/N.K`: written every few seconds while it works; only the time of the file counts
  * - `events/N.K.jsonl`: what it told, as `smelt build --json` does
@@ -20,7 +20,6 @@ import {
   appendFileSync,
   existsSync,
   linkSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -37,6 +36,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { JsonSchema } from '../document/schema.js'
 import { firstViolation } from '../document/validate.js'
 import { errorCode, ioProblem } from '../safetensors/io-problem.js'
+import { makeFolder } from '../safetensors/make-folder.js'
 import { readRegularSync } from '../safetensors/regular-file.js'
 import {
   accountSchema,
@@ -47,6 +47,7 @@ import {
   planSchema,
   resultSchema,
 } from './layout-schema.js'
+import type { PlanPlace } from './part-plan.js'
 import type { Staged } from './stage.js'
 
 /** The parts of a run that can be done at one time, whose numbers follow each other; a later stage reads its results. */
@@ -95,6 +96,8 @@ export interface RunPart {
   readonly reports: readonly string[]
   /** Tensors of inputs that are read for their digests alone. */
   readonly reads: readonly { readonly path: string; readonly tensor: string }[]
+  /** Where it is written down as a plan; undefined where a task has to plan it. */
+  readonly work?: PlanPlace
 }
 
 /** Which process began a part, and where. */
@@ -194,6 +197,7 @@ export const placesOf = (run: string) => ({
   recipe: join(run, 'recipe', 'recipe.yaml'),
   used: join(run, 'recipe', 'used.json'),
   answers: join(run, 'recipe', 'answers.json'),
+  work: join(run, 'parts', 'work'),
   driver: join(run, 'driver.json'),
   claim: join(run, 'driver.claim'),
   submitted: join(run, 'submitted.jsonl'),
@@ -213,7 +217,7 @@ export const placesOf = (run: string) => ({
 
 /** Makes the folder of a run and those in it. Throws what the system says. */
 export const makeRunFolder = (run: string): void => {
-  for (const folder of FOLDERS) mkdirSync(join(run, folder), { recursive: true })
+  for (const folder of FOLDERS) makeFolder(join(run, folder))
 }
 
 const textOf = (value: object): string => `${canonicalJson(value, 1)}\n`

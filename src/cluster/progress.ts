@@ -12,7 +12,7 @@ import {
 } from './layout.js'
 import { finishedParts } from './layout.js'
 import { readParts } from './part-files.js'
-import { isCommitted, partsIn } from './ready.js'
+import { isCommitted, partsIn } from './run-state.js'
 
 /** How far a run is, from its files alone. */
 export interface RunProgress {

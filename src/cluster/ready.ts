@@ -1,12 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { hostname } from 'node:os'
-import { runInputDiffers, runPlanDiffers, runVersion } from '../base/catalogue/cluster.js'
+import { readFileSync } from 'node:fs'
+import { runInputDiffers, runPlanDiffers } from '../base/catalogue/cluster.js'
 import { notMeasured, stopped } from '../base/catalogue/run.js'
 import type { Diagnostic, Source } from '../base/diagnostic.js'
 import { blake3, toDigest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { inTurns } from '../base/slices.js'
-import { readPackage } from '../base/version.js'
 import { completeInSlices } from '../plan/complete-plan.js'
 import type { Draft } from '../plan/draft.js'
 import type { Identify } from '../plan/fingerprint.js'
@@ -18,17 +16,7 @@ import type { Answers } from '../plan/questions.js'
 import { inputFiles, knowNothing } from '../run/gather-prior-state.js'
 import { draft, type Drafted, type DraftOptions } from '../run/prepare.js'
 import { decodeOutcome, type StoredOutcome } from '../store/outcomes.js'
-import { placesOf, readResult, type PartResult, type RunPlan } from './layout.js'
-
-/** The major version of Node.js here. */
-export const nodeMajor = (): number => Number(process.versions.node.split('.')[0])
-
-/** Why this machine must not work on a run: another version might come to other bytes. */
-export const versionProblem = ({ smelt, node }: Pick<RunPlan, 'smelt' | 'node'>): Diagnostic | undefined => {
-  const { version } = readPackage()
-  if (version !== smelt) return runVersion('smelt', version, smelt, hostname())
-  return nodeMajor() === node ? undefined : runVersion('Node.js', process.versions.node, String(node), hostname())
-}
+import { placesOf, type PartResult, type RunPlan } from './layout.js'
 
 /** The files that a draft reads, as a run knows them: what differs between machines that share them is left out. */
 export const inputsOf = (drafted: Pick<Draft, 'models'>): RunPlan['inputs'] =>
@@ -145,25 +133,3 @@ export const complete = async (
   const plan = await inTurns(completeInSlices(drafted, known, more, isWanted), signal)
   return plan === undefined ? failed(stopped()) : ok(plan.value)
 }
-
-/** How many parts a run has. */
-export const partsIn = ({ stages }: Pick<RunPlan, 'stages'>): number => stages.reduce((n, s) => n + s.parts, 0)
-
-/** The results of the parts before a number, as far as they can be seen; `missing` is the first that cannot. */
-export const readResults = (
-  run: string,
-  before: number,
-): Result<{ readonly results: readonly PartResult[]; readonly missing: readonly number[] }> => {
-  const results: PartResult[] = []
-  const missing: number[] = []
-  for (let part = 0; part < before; part++) {
-    const found = readResult(run, part)
-    if (found.type === 'failed') return found
-    if (found.value === undefined) missing.push(part)
-    else results.push(found.value)
-  }
-  return ok({ results, missing })
-}
-
-/** True once a run is committed. */
-export const isCommitted = (run: string): boolean => existsSync(placesOf(run).committed)

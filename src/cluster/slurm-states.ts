@@ -32,6 +32,10 @@ const ENDED =
 const HELD =
   /^(REQUEUE_HOLD|RESV_DEL_HOLD|SPECIAL_EXIT|JobHeld(User|Admin)|DependencyNeverSatisfied|.*[ _](requeued[ _])?held)$/i
 
+/** Reasons of tasks that wait for others to end, or for nothing at all. */
+const USUAL =
+  /^(|None|Priority|Resources|Dependency|JobArrayTaskLimit|BeginTime|Cleaning|Licenses|Prolog|Reservation|.*requeue.*)$/i
+
 /** True for a reason that no release helps against. */
 export const isHopeless = (held: string): boolean => held === 'DependencyNeverSatisfied'
 
@@ -58,7 +62,9 @@ const taskOf = (id: string, word: string, time: string, status: string, reason: 
   const state = stateOf(word)
   const running = secondsOf(time)
   const held = state === 'queued' ? [reason, word].find((why) => HELD.test(why)) : undefined
-  if (state !== 'ended') return { id, state, running, ...(held === undefined ? {} : { held }) }
+  const isStuck = word === 'PENDING' && held === undefined && !USUAL.test(reason)
+  if (state !== 'ended')
+    return { id, state, running, ...(held === undefined ? {} : { held }), ...(isStuck ? { waiting: reason } : {}) }
   // A task that Slurm ended has done nothing that would come again by itself.
   const exit = /^(COMPLETED|FAILED)$/.test(word) ? exitOf(Number(status)) : TERMINATED
   return { id, state, running, ended: { exit, word: word === 'FAILED' ? `exit ${exit}` : word } }

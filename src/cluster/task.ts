@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { fstatSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { runAlarmed, runCancelled, runPartUnknown, runStageUnseen } from '../base/catalogue/cluster.js'
+import { runAlarmed, runCancelled, runPartUnknown } from '../base/catalogue/cluster.js'
 import { stageWords } from '../base/catalogue/stage.js'
 import { inputChanged } from '../base/catalogue/run.js'
 import { canonicalJson } from '../base/canonical.js'
@@ -11,8 +11,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { Measure } from '../graph/expression.js'
 import { groupKey } from '../graph/groups.js'
 import { passesOf } from '../plan/jobs.js'
-import type { Plan } from '../plan/plan.js'
-import { chooseDevice, type DeviceRequest, type DeviceSelection } from '../run/devices/choose.js'
+import { chooseDevice, type ComputedPlan, type DeviceRequest, type DeviceSelection } from '../run/devices/choose.js'
 import type { CudaPlaces } from '../run/devices/places.js'
 import type { Listener } from '../run/events.js'
 import { changedInputs, syncAll } from '../run/files.js'
@@ -23,6 +22,7 @@ import { createSchedule, type Schedule } from '../run/schedule.js'
 import { startScratch } from '../run/scratch.js'
 import { noTime } from '../run/stopwatch.js'
 import { work, type UnitProgress } from '../run/work.js'
+import { withThreadsAhead } from '../run/worker-pool.js'
 import { createPart } from '../safetensors/part-file.js'
 import { ioProblem } from '../safetensors/io-problem.js'
 import type { OutputFile } from '../safetensors/output.js'
@@ -45,23 +45,22 @@ import {
   type RunPlan,
 } from './layout.js'
 import { readPart } from './part-files.js'
-import { planPart, type OwnWork } from './plan-part.js'
-import { draftRun, partsIn, readResults, versionProblem, type DraftAccess } from './ready.js'
+import { findWork } from './own-work.js'
+import type { OwnWork, PartPlan } from './part-plan.js'
+import type { PlanAccess } from './plan-part.js'
+import { partsIn, versionProblem } from './run-state.js'
 import { openStage, type Stage, type StageOptions } from './stage.js'
 
 /** How a task works. None of it changes a byte. */
-export interface TaskOptions
-  extends Pick<RunOptions, 'workers' | 'render' | 'signal' | 'start' | 'cutting'>, Pick<DraftAccess, 'hub'> {
+export interface TaskOptions extends Pick<RunOptions, 'workers' | 'render' | 'start' | 'cutting'>, PlanAccess {
   readonly places?: CudaPlaces
   /** Chooses the device; tests pretend that there is one. */
-  readonly choose?: (plan: Plan, workers: number) => Promise<Result<DeviceSelection>>
+  readonly choose?: (plan: ComputedPlan, workers: number) => Promise<Result<DeviceSelection>>
   /** What the scheduler calls this task. */
   readonly job?: string
   /** The GPUs that this task may use, as Slurm or `CUDA_VISIBLE_DEVICES` names them. */
   readonly gpus?: string
   readonly listen?: (attempt: RunAttempt) => Listener
-  /** How long results of earlier parts may take to be seen, in ms. */
-  readonly lag?: number
   /** A folder of this machine where inputs are copied to, or why there is none although one was asked for. */
   readonly stage?: StagePlace
 }
@@ -73,8 +72,6 @@ export type StagePlace =
 
 /** How often a task shows that it is alive, in ms. */
 const BEAT = 10_000
-/** How long a directory may lag, in ms, and how often it is looked at. */
-const [LAG, LOOK] = [60_000, 1_000]
 
 /** Does one part of a run, unless it is done; gives what it came to. */
 export const workOn = async (run: string, number: number, options: TaskOptions): Promise<Result<PartResult>> => {
@@ -112,7 +109,9 @@ export const workOn = async (run: string, number: number, options: TaskOptions):
   beating.unref()
   try {
     const task = { run, plan: plan.value, part: part.value, attempt }
-    const done = await attemptPart(task, { ...options, signal: halt.signal })
+    const done = await withThreadsAhead(options.start === undefined ? options.workers : 0, () =>
+      attemptPart(task, { ...options, signal: halt.signal }),
+    )
     const why = done.type === 'failed' && halt.signal.aborted ? haltOf(run) : ok(undefined)
     return why.type === 'failed' ? why : done
   } finally {
@@ -138,11 +137,7 @@ interface Task {
 
 const attemptPart = async (task: Task, options: TaskOptions): Promise<Result<PartResult>> => {
   const { run, plan, part } = task
-  const drafted = await draftRun(run, plan, options)
-  if (drafted.type === 'failed') return drafted
-  const earlier = await awaitResults(run, plan, part, options.lag ?? LAG)
-  if (earlier.type === 'failed') return earlier
-  const own = await planPart(drafted.value.draft, part, earlier.value, options.signal)
+  const own = await findWork(run, plan, part, options)
   if (own.type === 'failed') return own
   const stage = await stageInputs(own.value.plan, options)
   try {
@@ -162,7 +157,7 @@ const folderOf = ({ stage }: Pick<TaskOptions, 'stage'>): string =>
   stage !== undefined && 'folder' in stage ? stage.folder : ''
 
 /** Copies what a part reads to this machine, if that is wanted. */
-const stageInputs = async (own: Plan, { stage, signal }: TaskOptions): Promise<Stage | undefined> => {
+const stageInputs = async (own: PartPlan, { stage, signal }: TaskOptions): Promise<Stage | undefined> => {
   if (stage === undefined || !('folder' in stage)) return undefined
   const views = own.jobs.flatMap((job) => [
     ...passesOf(job).flatMap((pass) => pass.reads),
@@ -186,7 +181,7 @@ const doPart = async (
 ): Promise<Result<PartResult> | 'altered'> => {
   const files = startParts(task, own.plan)
   if (files.type === 'failed') return files
-  const scratch = await startScratch(own.plan, createRunId())
+  const scratch = own.plan.scratchBytes === 0 ? ok([]) : await startScratch(own.plan, createRunId())
   let isKept = false
   try {
     if (scratch.type === 'failed') return scratch
@@ -203,26 +198,8 @@ const doPart = async (
   }
 }
 
-/** The results that a part reads: those of all parts before its stage. */
-const awaitResults = async (
-  run: string,
-  plan: RunPlan,
-  part: RunPart,
-  lag: number,
-): Promise<Result<readonly PartResult[]>> => {
-  const { first } = plan.stages.findLast((stage) => stage.first <= part.number)!
-  for (let waited = 0; ; waited += LOOK) {
-    const found = readResults(run, first)
-    if (found.type === 'failed') return found
-    const [missing] = found.value.missing
-    if (missing === undefined) return ok(found.value.results)
-    if (waited >= lag) return failed(runStageUnseen(missing))
-    await new Promise((done) => setTimeout(done, LOOK))
-  }
-}
-
 /** Starts a file for each output file that a part writes to. */
-const startParts = ({ plan, part, attempt }: Task, own: Plan): Result<readonly OutputFile[]> => {
+const startParts = ({ plan, part, attempt }: Task, own: PartPlan): Result<readonly OutputFile[]> => {
   const written = new Set(own.jobs.flatMap((j) => [...j.copies.map((c) => c.to), ...j.targets]).map((t) => t.path))
   const token = `${part.number}-${attempt.attempt}-${randomBytes(4).toString('hex')}`
   const files: OutputFile[] = []
@@ -345,7 +322,7 @@ const byPlace = (x: { path: string; tensor: string }, y: { path: string; tensor:
 
 /** What a part found out, in an order that does not depend on when. */
 const contentOf = (
-  own: Plan,
+  own: PartPlan,
   schedule: Schedule,
   measures: ReadonlyMap<string, Measure>,
 ): Pick<PartResult, 'written' | 'read' | 'outcomes'> => {

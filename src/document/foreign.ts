@@ -24,6 +24,19 @@ const MOST_LENGTH = 1_000_000
 /** Levels beyond which a text is refused. */
 const MOST_LEVELS = 100
 
+/** The key of YAML 1.1 whose maps give what a map itself does not have; of several, the first wins. */
+const MERGE = '<<'
+
+/** The maps of a value: itself, or those of its list. */
+const mapsIn = ({ value }: ForeignValue): readonly ForeignMap[] =>
+  value instanceof Map
+    ? [value as ForeignMap]
+    : Array.isArray(value)
+      ? (value as readonly ForeignValue[]).flatMap((item) =>
+          item.value instanceof Map ? [item.value as ForeignMap] : [],
+        )
+      : []
+
 /**
  * Reads YAML 1.1 as the configurations of other programs have it: several documents, keys given twice, `yes` and `no`.
  * Never throws; `errors` says what could not be read. Comments and anchors are not kept.
@@ -45,7 +58,6 @@ export const readForeign = (text: string): ForeignText => {
     const parsed = parseAllDocuments(text, {
       version: '1.1',
       schema: 'yaml-1.1',
-      merge: true,
       uniqueKeys: false,
       strict: false,
       stringKeys: false,
@@ -93,6 +105,7 @@ export const readForeign = (text: string): ForeignText => {
     if (isSeq(node)) return { line: at, value: node.items.map((item) => convert(item, document, at, level + 1)) }
     if (!isMap(node)) return { line: at, value: null }
     const map = new Map<string, ForeignValue>()
+    const merged = new Map<string, ForeignValue>()
     for (const pair of node.items) {
       if (!isPair(pair)) continue
       const key = isScalar(pair.key) ? (pair.key.source ?? String(pair.key.value)) : undefined
@@ -101,10 +114,15 @@ export const readForeign = (text: string): ForeignText => {
         refuse(where, 'unreadable key')
         continue
       }
+      if (key === MERGE && isScalar(pair.key) && pair.key.type === 'PLAIN') {
+        for (const part of mapsIn(convert(pair.value, document, where, level + 1)).toReversed())
+          for (const [name, value] of part) merged.set(name, value)
+        continue
+      }
       if (map.has(key)) twice.push({ line: where, key })
       map.set(key, convert(pair.value, document, where, level + 1))
     }
-    return { line: at, value: map }
+    return { line: at, value: merged.size === 0 ? map : new Map([...merged, ...map]) }
   }
   const positionOf = (node: unknown): number | undefined => {
     const range = (node as Node | null | undefined)?.range

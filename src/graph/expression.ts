@@ -254,11 +254,20 @@ export const isMeasure = (e: Expression): e is Measure =>
 /** The tensors that a measure reduces, element by element. */
 export const operandsOf = (m: Measure): readonly Tensor[] => ('operands' in m ? m.operands : [m.operand])
 
-/** The operands of an expression. */
+const NONE: readonly never[] = []
+
+/** The operands of an expression. What most expressions are comes first: the cases are tried one by one. */
 export const argumentsOf = (e: Expression): readonly Expression[] => {
   switch (e.type) {
-    case 'literal':
+    case 'apply':
+      return e.args
     case 'read':
+    case 'literal':
+      return NONE
+    case 'choose':
+      return [e.mask, e.yes, e.no]
+    case 'compare':
+      return [e.left, e.right]
     case 'normal':
     case 'uniform':
     case 'position':
@@ -267,12 +276,11 @@ export const argumentsOf = (e: Expression): readonly Expression[] => {
     case 'read-mask':
     case 'bernoulli':
     case 'stored':
-      return []
+      return NONE
     case 'fill':
       return [e.value]
     case 'compute':
     case 'combine':
-    case 'apply':
     case 'logic':
       return e.args
     case 'result':
@@ -289,10 +297,6 @@ export const argumentsOf = (e: Expression): readonly Expression[] => {
       return [e.vector]
     case 'tally':
       return e.cells.by === 'value' ? [e.operand, e.cells.low, e.cells.high] : [e.operand]
-    case 'choose':
-      return [e.mask, e.yes, e.no]
-    case 'compare':
-      return [e.left, e.right]
   }
 }
 

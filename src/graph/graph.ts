@@ -33,9 +33,12 @@ const ID_SPAN = 2 ** 26
 const memberText = (over: ReductionGroup | undefined): string =>
   over === undefined ? '' : over.tensor === undefined ? over.group : `${over.group}\0${over.tensor}`
 
-/** A new, empty graph. Expressions of different graphs must not be combined. */
-export const createGraph = (): Graph => {
-  const interning = createInterning()
+/**
+ * A new, empty graph, whose expressions are numbered from `first`. Expressions of different graphs must not be combined,
+ * unless their numbers differ.
+ */
+export const createGraph = (first = 0): Graph => {
+  const interning = createInterning(first)
   const { intern, internIn } = interning
   const numbers = createTable()
   const [applied, compared, stored] = [createTables<TensorOp>(), createTables<Comparison>(), createTables<string>()]

@@ -28,14 +28,14 @@ export interface Interning {
   originOf(e: Expression): Origin | undefined
 }
 
-/** With no expression made yet. */
-export const createInterning = (): Interning => {
+/** With no expression made yet; they are numbered from `first`. */
+export const createInterning = (first = 0): Interning => {
   const texts = createTable()
   const grouped: Measure[] = []
-  /** By the id of the expression. */
+  /** By how many expressions there were before. */
   const origins: (Origin | undefined)[] = []
   let current: Origin | undefined
-  let count = 0
+  let count = first
   const internIn: Interning['internIn'] = (table, key, make) => {
     const known = table.get(key)
     if (known !== undefined) return known as ReturnType<typeof make>
@@ -58,6 +58,6 @@ export const createInterning = (): Interning => {
         current = before
       }
     },
-    originOf: (e) => origins[e.id],
+    originOf: (e) => origins[e.id - first],
   }
 }

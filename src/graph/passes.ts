@@ -181,14 +181,8 @@ export const cutPasses = (
   assemble: Assembler = createAssembler(),
 ): Sweeps => {
   const level = levels(isGiven)
-  // Without measures of its own, all that it needs is given.
-  const depth =
-    measures.length === 0
-      ? 0
-      : Math.max(
-          highest(roots, (r) => level(r.value)),
-          highest(measures, level),
-        )
+  // A root has to wait for the measures below it, which are given or among these.
+  const depth = highest(measures, level)
   const sweeps = Array.from({ length: depth }, (): Taking[] => [])
   for (const measure of measures) {
     if (measure.type === 'solve') throw new Error('what a solver makes has a job of its own')
@@ -200,9 +194,17 @@ export const cutPasses = (
       sweeps[first + 1]?.push({ measure, stage: 'low' })
     }
   }
+  /** Both stages of one measure read and compute the same. */
+  let last: { readonly wanted: readonly ProgramOutput[]; readonly assembly: Assembly } | undefined
+  const assembleAgain: Assembler = (wanted) => {
+    const isSame =
+      last?.wanted.length === wanted.length && wanted.every(({ value }, i) => last!.wanted[i]!.value === value)
+    if (!isSame) last = { wanted, assembly: assemble(wanted) }
+    return last!.assembly
+  }
   return {
     passes: [...sweeps, ...(roots.length === 0 ? NONE : [WRITING])].map((taking) =>
-      taking === WRITING ? writingPass(assemble, roots) : measuringPass(assemble, taking),
+      taking === WRITING ? writingPass(assemble, roots) : measuringPass(assembleAgain, taking),
     ),
     locates: measures.some((m) => m.type === 'top')
       ? new Map(

@@ -1,7 +1,8 @@
 import { opendir, realpath, stat } from 'node:fs/promises'
-import { basename, join, relative, resolve, sep } from 'node:path'
+import { basename, join, relative, sep } from 'node:path'
 import { otherFolder, severalFiles } from '../base/catalogue/import.js'
 import { groupBy } from '../base/lists.js'
+import type { ModelFolder } from './model-folders.js'
 import { readFacts, type ModelFacts } from './model-facts.js'
 
 /** A model that was found by its name. */
@@ -34,7 +35,18 @@ interface Candidate {
   readonly path: string
   /** Segments by which it may be named, those of the folders above the root too, in lower case, without the ending. */
   readonly parts: readonly string[]
+  /** The same as if its folder had the name that ComfyUI has for what is in it. */
+  readonly placed: readonly string[]
 }
+
+/** Folders of the web UI and of earlier versions of ComfyUI, by what ComfyUI calls them. */
+const SAME_FOLDERS: ReadonlyMap<string, string> = new Map([
+  ['stable-diffusion', 'checkpoints'],
+  ['lora', 'loras'],
+  ['lycoris', 'loras'],
+  ['unet', 'diffusion_models'],
+  ['clip', 'text_encoders'],
+])
 
 const partsOf = (path: string): readonly string[] =>
   path
@@ -42,10 +54,20 @@ const partsOf = (path: string): readonly string[] =>
     .replace(WEIGHTS, '')
     .split('/')
     .filter((part) => part !== '' && part !== '.')
+    .map((part, i, all) => (i < all.length - 1 ? (SAME_FOLDERS.get(part) ?? part) : part))
 
 /** Files and folders of models below a folder. Links that lead out of it are left alone. */
-const candidatesIn = async (root: string): Promise<readonly Candidate[]> => {
+const candidatesIn = async ({ path: root, kind }: ModelFolder): Promise<readonly Candidate[]> => {
   const found: Candidate[] = []
+  const candidate = (path: string): Candidate => {
+    const slashed = (text: string): string => text.split(sep).join('/')
+    const parts = partsOf(slashed(path))
+    return {
+      path,
+      parts,
+      placed: kind === undefined ? parts : partsOf(`models/${kind}/${slashed(relative(root, path))}`),
+    }
+  }
   const home = await realpath(root)
   const inside = async (path: string): Promise<boolean> => {
     try {
@@ -73,13 +95,13 @@ const candidatesIn = async (root: string): Promise<readonly Candidate[]> => {
     }
     names.sort()
     const whole = names.some((n) => INDEX.test(n)) || names.filter((n) => n.endsWith('.safetensors')).length === 1
-    if (level > 0 && whole) found.push({ path: folder, parts: partsOf(folder.split(sep).join('/')) })
+    if (level > 0 && whole) found.push(candidate(folder))
     for (const name of names) {
       const path = join(folder, name)
       const is = await stat(path).catch(() => undefined)
       if (is?.isDirectory() === true) await visit(path, level + 1)
       else if (is?.isFile() === true && WEIGHTS.test(name) && !SHARD.test(name) && (await inside(path)))
-        found.push({ path, parts: partsOf(path.split(sep).join('/')) })
+        found.push(candidate(path))
     }
   }
   await visit(root, 0)
@@ -93,7 +115,10 @@ const spellings = (parts: readonly string[]): readonly string[] => {
 }
 
 /** How many segments at the end of a candidate agree with a name; 0 where it has another name. */
-const agreement = (wanted: readonly string[], { parts }: Candidate): number => {
+const agreement = (wanted: readonly string[], { parts, placed }: Candidate): number =>
+  Math.max(agreeing(wanted, parts), agreeing(wanted, placed))
+
+const agreeing = (wanted: readonly string[], parts: readonly string[]): number => {
   // The folder of a Hugging Face cache: models--org--name/snapshots/REVISION.
   const own = parts.at(-2) === 'snapshots' ? parts.slice(0, -2) : parts
   let same = 0
@@ -114,8 +139,10 @@ const isOther = (wanted: readonly string[], { parts }: Candidate): boolean => {
  * Finds models below some folders by their names, in whatever case and with whatever ending; of several, the one of
  * which most folders agree, a safetensors file before others, then the first by path. Paths are given relative to `from`.
  */
-export const findModels = async (roots: readonly string[], from: string): Promise<ModelFinder> => {
-  const candidates = (await Promise.all(roots.map((root) => candidatesIn(resolve(root))))).flat()
+export const findModels = async (roots: readonly ModelFolder[], from: string): Promise<ModelFinder> => {
+  const all = (await Promise.all(roots.map(candidatesIn))).flat()
+  // A folder may be given twice, once by what is in it.
+  const candidates = [...new Map(all.map((c) => [c.path, c])).values()]
   const byName = groupBy(candidates, (c) => (c.parts.at(-2) === 'snapshots' ? c.parts.at(-3)! : (c.parts.at(-1) ?? '')))
   const pathOf = (path: string): string => relative(from, path).split(sep).join('/')
   return {

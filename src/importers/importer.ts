@@ -2,18 +2,18 @@ import type { HubReference } from '../hub/reference.js'
 import type { ModelFinder } from './find-models.js'
 import type { Yaml } from '../document/write.js'
 
-/** A file to import, by its content: `json` where it is JSON, `metadata` of PNG and safetensors files. */
+/** A file to import, by its content: `json` where it is JSON, `metadata` of pictures and safetensors files. */
 export interface ImportInput {
   /** As the user gave it. */
   readonly path: string
   /** The name of the file without its ending. */
   readonly title: string
-  readonly type: 'json' | 'text' | 'png' | 'safetensors'
-  /** Empty for PNG and safetensors files. */
+  readonly type: 'json' | 'text' | 'picture' | 'safetensors'
+  /** Empty for pictures and safetensors files. */
   readonly text: string
   /** The parsed JSON; undefined unless the type is `json`. */
   readonly json: unknown
-  /** Text chunks of a PNG, or `__metadata__` of a safetensors file; else empty. */
+  /** Texts of a PNG or WebP, or `__metadata__` of a safetensors file; else empty. */
   readonly metadata: ReadonlyMap<string, string>
   /** Finds model files by the names that the other tool has for them. */
   readonly finder: ModelFinder

@@ -34,7 +34,7 @@ export const importFile = (input: ImportInput, known: readonly Importer[] = impo
   const importer = known.find((i) => i.recognises(input))
   if (importer === undefined)
     return failed(
-      notImportable(input.path, input.type === 'png' || input.type === 'safetensors' ? 'no-metadata' : 'unknown'),
+      notImportable(input.path, input.type === 'picture' || input.type === 'safetensors' ? 'no-metadata' : 'unknown'),
     )
   const { draft, notes, missing: told } = importer.import(input)
   const isEmpty = draft.outputs.length === 0 && draft.presets.length === 0

@@ -7,6 +7,7 @@ import { openRegular } from '../safetensors/regular-file.js'
 import type { ModelFinder } from './find-models.js'
 import type { ImportInput } from './importer.js'
 import { isPng, pngTexts } from './png.js'
+import { isWebp, webpTexts } from './webp.js'
 
 /** The largest picture or text that is read, in bytes; of a safetensors file only the header is. */
 const MOST = 64 * 1024 * 1024
@@ -18,7 +19,7 @@ const mayBeSafetensors = (head: Buffer): boolean =>
   head.length > 8 && head[8] === 0x7b && head[7] === 0 && head[6] === 0
 
 const titleOf = (path: string): string =>
-  basename(path).replace(/\.(safetensors|json|ya?ml|png|mecha|txt|csv|tsv)$/i, '')
+  basename(path).replace(/\.(safetensors|json|ya?ml|png|webp|mecha|txt|csv|tsv)$/i, '')
 
 const parseJson = (text: string): unknown => {
   try {
@@ -36,7 +37,7 @@ export const textInput = (path: string, text: string, finder: ModelFinder): Impo
   return { path, title: titleOf(path), type, text: plain, json, metadata: new Map(), finder }
 }
 
-/** Reads a file by what it contains, whatever it is called: JSON, another text, a PNG, or a safetensors file. */
+/** Reads a file by what it contains, whatever it is called: JSON, another text, a PNG or WebP, or a safetensors file. */
 export const readInput = async (path: string, file: string, finder: ModelFinder): Promise<Result<ImportInput>> => {
   try {
     const opened = await openRegular(file, importableFile)
@@ -58,14 +59,14 @@ export const readInput = async (path: string, file: string, finder: ModelFinder)
     } finally {
       await handle.close()
     }
-    if (isPng(bytes))
+    if (isPng(bytes) || isWebp(bytes))
       return ok({
         path,
         title: titleOf(path),
-        type: 'png',
+        type: 'picture',
         text: '',
         json: undefined,
-        metadata: pngTexts(bytes),
+        metadata: isPng(bytes) ? pngTexts(bytes) : webpTexts(bytes),
         finder,
       })
     if (!isUtf8(bytes)) return failed(notImportable(path, 'binary'))

@@ -3,7 +3,7 @@ import type { FloatDtype } from '../tensor/dtype.js'
 import type { RandomKey } from './key.js'
 import { createMemory, type KernelMemory } from './memory.js'
 import { NORMAL_TABLE_LENGTH, normalTable } from './normal-table.js'
-import { instantiate, instantiateIn, type RunProgram, type WasmExports } from './wasm-module.js'
+import { instantiate, instantiateIn, type AddTurns, type RunProgram, type WasmExports } from './wasm-module.js'
 
 export type { RunProgram }
 
@@ -64,6 +64,15 @@ export type Kernels = KernelMemory & {
   /** The exact sum of n u8. */
   readonly sumMask: (m: number, n: number) => number
   /**
+   * Takes n f32 of x (of a dot product also of y) into the f64 numbers of their blocks at `to`: each of `count` blocks has
+   * `run` elements in turn, and the first `left` elements are of block `block`. A sum or dot product is added to, one
+   * element after the other; `max` keeps the greatest but NaN, and `peak` the greatest size but NaN and infinity.
+   */
+  readonly sumTurns: AddTurns
+  readonly dotTurns: AddTurns
+  readonly maxTurns: AddTurns
+  readonly peakTurns: AddTurns
+  /**
    * f32 out[j] = Σᵣ up[r]·down[r·stride + j] for j < n: one row of a low-rank matrix; f32 throughout, the ranks added
    * in order.
    */
@@ -99,6 +108,8 @@ export type Kernels = KernelMemory & {
   readonly decodeBF16: (x: number, n: number, out: number) => void
   /** f32 to BF16 codes, like `encode`: what is too large becomes infinity. */
   readonly encodeBF16: (x: number, n: number, out: number) => void
+  /** F16 codes to f32, exactly; NaN stays NaN. */
+  readonly decodeF16: (x: number, n: number, out: number) => void
   /** F8_E4M3 codes to f32, like `decode`. */
   readonly decodeF8E4M3: (x: number, n: number, out: number) => void
   /** F8_E5M2 codes to f32, like `decode`. */
@@ -126,6 +137,10 @@ export const loadKernels = (): Kernels => {
     sumAbs: wasm.sumAbs,
     dot: (x, y, n, before = 0) => wasm.dot(x, y, n, before),
     sumMask: wasm.sumMask,
+    sumTurns: wasm.sumTurns,
+    dotTurns: wasm.dotTurns,
+    maxTurns: wasm.maxTurns,
+    peakTurns: wasm.peakTurns,
     lowRank: wasm.lowRank,
     lowRankRows: wasm.lowRankRows,
     multiply: wasm.multiply,
@@ -138,6 +153,7 @@ export const loadKernels = (): Kernels => {
     unpackBits: wasm.unpackBits,
     decodeBF16: wasm.decodeBF16,
     encodeBF16: wasm.encodeBF16,
+    decodeF16: wasm.decodeF16,
     decodeF8E4M3: wasm.decodeF8E4M3,
     decodeF8E5M2: wasm.decodeF8E5M2,
     encodeF8E4M3: wasm.encodeF8E4M3,

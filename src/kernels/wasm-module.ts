@@ -1,5 +1,16 @@
 type Scan = (x: number, n: number, mask: number) => number
 type Recode = (x: number, n: number, out: number) => void
+/** Takes n elements into the numbers of their blocks, which lie at `to`: see `Kernels.turns`. */
+export type AddTurns = (
+  x: number,
+  y: number,
+  n: number,
+  to: number,
+  count: number,
+  block: number,
+  run: number,
+  left: number,
+) => void
 
 /** A WebAssembly memory; growing it detaches `buffer` and makes a new one. */
 export type WasmMemory = { readonly buffer: ArrayBuffer; readonly grow: (pages: number) => number }
@@ -31,6 +42,10 @@ export type WasmExports = {
   readonly sumAbs: (x: number, n: number) => number
   readonly dot: (x: number, y: number, n: number, before: number) => number
   readonly sumMask: (m: number, n: number) => number
+  readonly sumTurns: AddTurns
+  readonly dotTurns: AddTurns
+  readonly maxTurns: AddTurns
+  readonly peakTurns: AddTurns
   readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
   readonly lowRankRows: (
     out: number,
@@ -52,6 +67,7 @@ export type WasmExports = {
   readonly unpackBits: (packed: number, n: number, m: number) => void
   readonly decodeBF16: Recode
   readonly encodeBF16: Recode
+  readonly decodeF16: Recode
   readonly decodeF8E4M3: Recode
   readonly decodeF8E5M2: Recode
   readonly encodeF8E4M3: Recode

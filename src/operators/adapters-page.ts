@@ -37,7 +37,10 @@ Refused by name: VeRA, FourierFT, early OFTs (\`oft_diag\`, and \`oft_r\` of PEF
 begin from factors of the base model (PiSSA, OLoRA). Embeddings of trigger words (\`bundle_emb\`) are left out with a warning.
 
 A LoRA of parameters, such as the fused experts of a mixture (\`mlp.experts.gate_up_proj\`), does not say in its file which of its factors are for which parameter, nor in which order the axes of an expert are. The shapes tell, and for a square parameter those of its neighbours do.
-Where they do not, the adapter is refused. An adapter whose config repeats layers (\`layer_replication\`) is applied to a stack of these layers, which \`model.stack\` makes; of any other model it is refused, with the slices to write. (PEFT's own \`merge_and_unload\` adds the changes of all copies of a layer to each.)
+Where they do not, the adapter is refused. A model may have the experts in another form than the adapter: factors of stacked experts are taken apart for experts that are layers of their own (\`mlp.experts.3.gate_proj\`, or \`w1\` to \`w3\` of Mixtral),
+and LoRAs of such layers are put together for stacked experts, the gate before what it is multiplied with, as transformers stacks them.
+
+An adapter whose config repeats layers (\`layer_replication\`) is applied to a stack of these layers, which \`model.stack\` makes; of any other model it is refused, with the slices to write. (PEFT's own \`merge_and_unload\` adds the changes of all copies of a layer to each.)
 
 A LoRA may widen weights: with ComfyUI's \`reshape_weight\`, and the \`img_in\` of Flux with a control LoRA of Black Forest Labs (canny, depth), whose scale is 1. The weight is padded with zeros at the end of its axes first, and the result has the wider one.
 
@@ -73,8 +76,30 @@ and that of diffusers. Tests look up every name of every cell, and match adapter
 
 const NOTES = `“All” is all kinds. ¹ Where names stand for rows of a fused layer, ² for several layers as one, ³ or for layers whose halves are exchanged, the kinds that the table above says.
 
-Language models have \`base_model.model.…\`, or their own names. Any other network is reached by the names of its modules, under any root, with dots or underscores, and behind the prefixes of all trainers.
+Language models have \`base_model.model.…\`, or their own names. transformers keeps some models under other names in memory than in checkpoints, and changed these with its versions 4.52 and 5: \`model.language_model.layers\`, \`language_model.model.layers\` and \`model.layers\` of models that read images are understood for one another, and so are the names of models that were trained without their head (\`layers\`).
+Any other network is reached by the names of its modules, under any root, with dots or underscores, and behind the prefixes of all trainers.
 Names are made from the tensors of the model and looked up: a name that could mean two modules is refused, and so is an adapter that has one module under two names.
+
+## Adapters that many use
+
+What these have for names of tensors is tested as it is, down to the tensor and the rows that each changes.
+
+| network | adapters | names |
+|---|---|---|
+| Stable Diffusion 1 | LCM-LoRA, Hyper-SD, TCD, add_detail, more_details, IP-Adapter FaceID | \`lora_unet_down_blocks_…\`, \`lora_te_…\`; with and without alphas |
+| Stable Diffusion XL | SDXL-Lightning, Hyper-SDXL, LCM-LoRA, DMD2 | \`lora_unet_down_blocks_…\`; \`unet.down_blocks.…\` |
+| Stable Diffusion XL | sd_xl_offset_example-lora, add-detail-xl, concept sliders | \`lora_unet_input_blocks_…\`, \`lora_te1_…\`, \`lora_te2_…\` |
+| Stable Diffusion 3 | Turbo LoRAs | \`transformer.transformer_blocks.…\` |
+| Flux | FLUX.1-Turbo-Alpha, Hyper-FLUX | \`transformer.single_transformer_blocks.…\` |
+| Flux | flux-RealismLora | \`double_blocks.0.processor.qkv_lora1.down\` |
+| Flux | FLUX.1-Depth-dev-lora, FLUX.1-Canny-dev-lora | \`img_in.lora_A\`, norms as whole tensors |
+| Qwen-Image | Qwen-Image-Lightning; LoRAs of DiffSynth-Studio | \`transformer_blocks.0.attn.to_q.lora_down\`; \`….lora_A.default\` |
+| Wan 2.1, Wan 2.2 | step distillation of LightX2V, Wan2.2-Lightning, AccVideo | \`diffusion_model.blocks.…\` with \`diff\`, \`diff_b\`, \`diff_m\` |
+| Wan 2.1, Wan 2.2 | CausVid; LoRAs of diffusion-pipe, musubi-tuner and DiffSynth-Studio | \`diffusion_model.blocks.…\`; \`lora_unet_blocks_…\`; \`blocks.…\` |
+| Z-Image | zimage_turbo_training_adapter | \`diffusion_model.layers.0.attention.to_q\` |
+| language models | alpaca-lora, QLoRA, \`modules_to_save\`; e5-mistral | \`base_model.model.model.layers.…\`; \`base_model.model.layers.…\` |
+
+Adapters of image and video generators that have no alphas are added as they are, as all programs do. Some, such as Hyper-FLUX, ask for a strength: their pages say which, and it goes into \`strength\`.
 `
 
 const row = (...cells: readonly string[]): string => `| ${cells.join(' | ')} |`

@@ -5,17 +5,19 @@ export type PerTensor = (tensor: string) => unknown
 export type TensorValues = Readonly<Record<string, unknown>>
 
 /** A trie over lists of facts: equal lists reach the same node, without building a key string. */
-interface Branch {
-  readonly next: Map<unknown, Branch>
-  values: TensorValues | undefined
+export interface Branch<T> {
+  readonly next: Map<unknown, Branch<T>>
+  value: T | undefined
 }
 
-const createBranch = (): Branch => ({ next: new Map(), values: undefined })
+/** A trie with nothing in it. */
+export const createBranch = <T>(): Branch<T> => ({ next: new Map(), value: undefined })
 
-const follow = (branch: Branch, fact: unknown): Branch => {
+/** The branch of one more fact. */
+export const follow = <T>(branch: Branch<T>, fact: unknown): Branch<T> => {
   const known = branch.next.get(fact)
   if (known !== undefined) return known
-  const made = createBranch()
+  const made = createBranch<T>()
   branch.next.set(fact, made)
   return made
 }
@@ -29,25 +31,32 @@ export const createValues = (
   varying: readonly (readonly [string, PerTensor])[],
 ): ((tensor: string) => TensorValues) => {
   if (varying.length === 0) return () => fixed
-  const root = createBranch()
+  const root = createBranch<TensorValues>()
+  const join = (values: readonly unknown[]): TensorValues => ({
+    ...fixed,
+    ...Object.fromEntries(varying.map(([key], i) => [key, values[i]])),
+  })
   return (tensor) => {
-    let branch: Branch | undefined = root
-    const own: Record<string, unknown> = {}
-    for (const [key, valueOf] of varying) {
+    let branch: Branch<TensorValues> | undefined = root
+    const values: unknown[] = []
+    for (const [, valueOf] of varying) {
       const value = valueOf(tensor)
-      own[key] = value
-      // Masks and mistakes differ from tensor to tensor, and to a Map -0 is 0.
+      values.push(value)
+      // Statistics and mistakes differ from tensor to tensor, and to a Map -0 is 0.
       if (typeof value === 'object' || Object.is(value, -0)) branch = undefined
       else if (branch !== undefined) branch = follow(branch, value)
     }
-    return branch === undefined ? { ...fixed, ...own } : (branch.values ??= { ...fixed, ...own })
+    return branch === undefined ? join(values) : (branch.value ??= join(values))
   }
 }
+
+/** Stands for a mask among the values of a tensor: its expression is made when the tensor's is. */
+export const MASKED = Symbol('mask')
 
 /** Whether an operator refuses a tensor depends on numbers, on shapes, and on which masks and tensors are present. */
 const textOf = (facts: unknown): string =>
   JSON.stringify(facts, (_, value: unknown) =>
-    typeof value === 'object' && value !== null && 'id' in value ? 0 : value,
+    value === MASKED || (typeof value === 'object' && value !== null && 'id' in value) ? 0 : value,
   )
 
 const texts = new WeakMap<object, string>()
@@ -60,17 +69,14 @@ const textOnce = (facts: object): string => {
   return text
 }
 
-/** Returns one object for all tensors that an operator accepts or refuses alike. */
-export const createLikeness = () => {
-  const root = createBranch()
-  return (
-    values: TensorValues,
-    perModel: readonly TensorValues[],
-    shape: readonly number[],
-    masked: boolean,
-  ): object => {
-    let branch = follow(root, textOnce(values))
-    for (const own of perModel) branch = follow(branch, textOnce(own))
-    return follow(follow(branch, textOnce(shape)), masked)
-  }
+/** The branch of all tensors that an operator accepts or refuses alike. */
+export const branchOf = <T>(
+  root: Branch<T>,
+  values: TensorValues,
+  perModel: readonly TensorValues[],
+  shape: string,
+): Branch<T> => {
+  let branch = follow(root, textOnce(values))
+  for (const own of perModel) branch = follow(branch, textOnce(own))
+  return follow(branch, shape)
 }

@@ -4,7 +4,7 @@ import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { isKronecker, rowsOfProduct, viewsOf, type Product } from '../graph/products.js'
 import { blockRotation } from '../kernels/solvers/block-rotation.js'
-import { expertProducts } from '../kernels/solvers/expert-products.js'
+import { expertProducts, stackedExperts } from '../kernels/solvers/expert-products.js'
 import { inputRotation } from '../kernels/solvers/input-rotation.js'
 import { channelProduct, factorProduct, lowRankProduct } from '../kernels/solvers/low-rank.js'
 import { columnsOf, rowsOf } from '../tensor/block-grid.js'
@@ -78,6 +78,15 @@ const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefi
       const delta = g.solve(expertProducts, [whole(down), whole(up)], [experts, Number(turned)], shape)
       return g.add(x, g.mul(delta, strength * change.scale))
     }
+    case 'stacked': {
+      const { pairs, turned } = change.of
+      const operands = pairs.flatMap(({ up, down }) => [whole(down), whole(up)])
+      const places = pairs.flatMap(({ expert, first, scale }) => [expert, first, scale])
+      return g.add(
+        x,
+        g.mul(g.solve(stackedExperts, operands, [Number(turned), ...places], shape), strength * change.scale),
+      )
+    }
     case 'stretch': {
       const { of, neutral } = change.by
       const by = g.product(of)
@@ -115,7 +124,10 @@ const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefi
 
 /** True for changes that are added whatever the tensor is. */
 const isAdded = (change: Change): boolean =>
-  change.type === 'stored' || change.type === 'experts' || (change.type === 'products' && change.lengths === undefined)
+  change.type === 'stored' ||
+  change.type === 'experts' ||
+  change.type === 'stacked' ||
+  (change.type === 'products' && change.lengths === undefined)
 
 /**
  * A tensor under the patches of an adapter: one that replaces it comes first; the rest are computed from what that makes,

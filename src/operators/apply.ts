@@ -15,7 +15,7 @@ import type { AnyDefinition } from './definition.js'
 import type { Call } from './operator.js'
 import type { InputSpecs } from './params.js'
 import { createCounter, explainMissing, noteDropped, refuseMask, refuseModels } from './reach.js'
-import { resolveArguments, settleTensor, stepContext, type Merged, type StepContext } from './settle-tensor.js'
+import { resolveArguments, settleTensors, stepContext, type StepContext } from './settle-tensor.js'
 import type { MaskValue, ModelValue, Reference, Value } from './value.js'
 
 /** The values of a definition for a call: a model, or masks. All problems of its tensors are reported together. */
@@ -80,17 +80,6 @@ const missingReasons = (call: Call, first: ModelValue): StepContext['whyMissing'
   }
 }
 
-/** The tensors of the first model that are merged; problems with others are collected. */
-const settleTensors = (step: StepContext, problems: Diagnostic[]): readonly Merged[] => {
-  const merged: Merged[] = []
-  for (const slot of step.models[0]!.value.tensors.values()) {
-    const settled = settleTensor(step, slot)
-    if (settled.type === 'merged') merged.push(settled)
-    if (settled.type === 'refused') append(problems, settled.problems)
-  }
-  return merged
-}
-
 const modelValues = (step: StepContext, built: BuiltTensors): ModelValue[] => {
   const { definition, models } = step
   const first = models[0]!.value
@@ -119,18 +108,17 @@ const labelsOf = ({ definition, call }: StepContext): readonly string[] => {
 
 /** Masks know the tensors they were built for, and no others. */
 const maskValues = (step: StepContext, built: BuiltTensors): MaskValue[] => {
-  const { definition, models } = step
-  const { tensors } = models[0]!.value
-  const known = new Map([...built.names.keys()].map((name) => [name, tensors.get(name)!.shape] as const))
+  const { definition } = step
   return labelsOf(step).map((label, i) => ({
     kind: 'mask',
     label,
-    shapes: known,
+    shapes: built.shapes,
     ...(built.shares ? { shares: true } : {}),
     mask: (name) => {
       const value = accepted(built.get(name), definition.id, name) as Mask | readonly Mask[]
       return 'kind' in value ? value : (accepted(value[i], definition.id, name) as Mask)
     },
+    constant: (name) => built.foreseen(name, i),
   }))
 }
 

@@ -1,4 +1,4 @@
-import { amountMissing, amountUnused } from '../base/catalogue/adapter-outputs.js'
+import { amountMissing, amountNoShare, amountUnused } from '../base/catalogue/adapter-outputs.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Tensor } from '../graph/expression.js'
 import { chosenRank, RANK_METHODS, type RankMethod } from '../kernels/solvers/low-rank.js'
@@ -21,7 +21,7 @@ export const RANK_PARAMS = {
     'rank',
     'How the rank of each module is chosen. With all but `rank`, its `rank` is the greatest that it may have.',
   ),
-  amount: number({ min: 0, description: 'The share or number of the `method`.' }),
+  amount: number({ min: 0, description: 'The share of the `method`, from 0 to 1, or the number of `threshold`.' }),
 } as const
 
 /** What a document says of the methods. */
@@ -48,6 +48,7 @@ export const rankChooser = (call: Call): Result<RankOf> => {
   if (method === 'rank')
     return amount === undefined ? ok((_, __, most) => most) : failed(amountUnused(call.at('amount'), METHOD_NAMES))
   if (amount === undefined) return failed(amountMissing(call.at('method'), method))
+  if (method !== 'threshold' && amount > 1) return failed(amountNoShare(call.at('amount'), method, amount))
   const { graph: g } = call
   return ok((module, candidate, limit) => {
     const { x, shape, first, rows, most } = candidate()

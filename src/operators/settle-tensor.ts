@@ -6,7 +6,7 @@ import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask } from '../graph/expression.js'
 import { isFloat } from '../tensor/dtype.js'
-import { createValues, type PerTensor, type TensorValues } from './alike.js'
+import { createValues, MASKED, type PerTensor, type TensorValues } from './alike.js'
 import { gaussianOf, masksOf } from './call-arguments.js'
 import type { AnyDefinition } from './definition.js'
 import { anyOpaque, refuseOpaque } from './opaque.js'
@@ -16,6 +16,8 @@ import { pairOf } from './pair.js'
 import type { InputSpecs, ParamSpec, ParamSpecs } from './params.js'
 import type { Counter } from './reach.js'
 import { sameShape } from './shape.js'
+import { createGathering, type Gathered, type Gathering } from './gather.js'
+import { rollOf, type Entry } from './roll.js'
 import type { MaskValue, ModelValue, Reference, Slot } from './value.js'
 
 /** The arguments of a step, for each tensor; what is the same for all tensors is one object. */
@@ -23,6 +25,9 @@ export interface StepArguments {
   params(tensor: string): TensorValues
   /** Of each model of a list, in its order. */
   each(tensor: string): readonly TensorValues[]
+  /** The same with the expressions of their masks, which are made. */
+  paramsFor(tensor: string): TensorValues
+  eachFor(tensor: string): readonly TensorValues[]
   /** The tensors that `layers` selects; undefined where the step has none. */
   readonly selected: ReadonlySet<string> | undefined
   /** What is wrong with one of them: a mask or statistics that do not fit the tensor. */
@@ -43,30 +48,21 @@ export interface StepContext {
   readonly unlike: readonly ReadonlySet<string>[]
   /** Whether any model has tensors that nothing can compute with. */
   readonly packed: boolean
+  /** Whether there is a mask that decides where tensors are changed. */
+  readonly masked: boolean
   /** The masks among the inputs. */
   readonly masks: readonly Reference<MaskValue>[]
   readonly counter: Counter
   whyMissing(other: ModelValue): MissingReason
 }
 
-/** A tensor that is to be merged, and what with. */
-export interface Merged {
-  readonly type: 'merged'
-  readonly slot: Slot
-  readonly params: TensorValues
-  readonly each: readonly TensorValues[]
-  readonly mask: Mask | undefined
-}
-
-/** What becomes of one tensor. */
-export type Settled =
-  | Merged
-  | { readonly type: 'kept' }
-  | { readonly type: 'refused'; readonly problems: readonly Diagnostic[] }
+/** What becomes of a tensor: it is merged, kept as it is, or refused. */
+type Settled = 'merged' | 'kept' | readonly Diagnostic[]
 
 const NONE: readonly never[] = []
-const KEPT: Settled = { type: 'kept' }
-const refused = (...problems: readonly Diagnostic[]): Settled => ({ type: 'refused', problems })
+
+/** The value of all elements of a mask; undefined where they may differ. */
+export const constantOf = (mask: Mask): boolean | undefined => (mask.type === 'constant' ? mask.value : undefined)
 
 /** Tells a problem from what could be made. */
 export const isDiagnostic = (x: unknown): x is Diagnostic => typeof x === 'object' && x !== null && 'code' in x
@@ -74,13 +70,14 @@ export const isDiagnostic = (x: unknown): x is Diagnostic => typeof x === 'objec
 type Tensors = ReadonlyMap<string, Slot>
 
 /** What a step is asked about its tensors, put together. */
-export const stepContext = (given: Omit<StepContext, 'unlike' | 'packed' | 'masks'>): StepContext => ({
+export const stepContext = (given: Omit<StepContext, 'unlike' | 'packed' | 'masked' | 'masks'>): StepContext => ({
   ...given,
   unlike: given.models
     .slice(1)
     .map(({ value }) => pairOf(given.models[0]!.value.tensors, value.tensors).unlike)
     .filter(({ size }) => size > 0),
   packed: anyOpaque(given.models),
+  masked: given.definition.merges && given.call.shared.mask !== undefined,
   masks: Object.keys(given.definition.inputs)
     .filter((key) => given.definition.inputs[key]!.type === 'mask')
     .flatMap((key) => masksOf(given.call, key)),
@@ -105,9 +102,18 @@ export const resolveArguments = (
       if (typeof resolved === 'function') varying.push([key, resolved])
       else fixed[key] = resolved?.value
     }
-    return { valuesOf: createValues(fixed, varying), varies: varying.length > 0 }
+    const masks = Object.keys(own).flatMap((key): (readonly [string, MaskValue])[] => {
+      const argument = args[key]
+      return argument?.type === 'mask' ? [[key, argument.value]] : []
+    })
+    const valuesOf = createValues(fixed, varying)
+    const complete = (tensor: string): TensorValues =>
+      masks.length === 0
+        ? valuesOf(tensor)
+        : { ...valuesOf(tensor), ...Object.fromEntries(masks.map(([key, mask]) => [key, mask.mask(tensor)])) }
+    return { valuesOf, complete, varies: varying.length > 0 }
   }
-  const { valuesOf: params } = resolveAll(specs, call.params)
+  const { valuesOf: params, complete } = resolveAll(specs, call.params)
   const models = call.each.map((args) => resolveAll(eachSpecsOf(inputs), args))
   const eachOf = (tensor: string): readonly TensorValues[] => models.map(({ valuesOf }) => valuesOf(tensor))
   const same = models.some(({ varies }) => varies) ? undefined : eachOf('')
@@ -119,6 +125,8 @@ export const resolveArguments = (
     {
       params,
       each: (tensor) => same ?? eachOf(tensor),
+      paramsFor: complete,
+      eachFor: (tensor) => models.map((own) => own.complete(tensor)),
       selected,
       problem: fitting ? () => undefined : findProblem,
       lacksNumber: (own, perModel) =>
@@ -140,7 +148,7 @@ type Resolved = { readonly value: unknown } | PerTensor
 const resolve = (call: Call, spec: ParamSpec, argument: Argument | undefined, tensors: Tensors): Result<Resolved> => {
   if (argument === undefined) return ok({ value: 'default' in spec ? spec.default : undefined })
   if (argument.type === 'mask')
-    return ok((tensor) => maskFor(argument.value, tensor, tensors.get(tensor)!.shape, argument.at))
+    return ok((tensor) => maskProblem(argument.value, tensor, tensors.get(tensor)!.shape, argument.at) ?? MASKED)
   if (argument.type === 'model' && spec.type === 'statistics')
     return ok((tensor) => statisticsFor(spec.of, argument.value, tensors.get(tensor)!, argument.at))
   if ((spec.type === 'number' || spec.type === 'integer') && spec.per === 'layer')
@@ -167,26 +175,34 @@ const plainValue = (spec: ParamSpec, value: unknown): unknown =>
         ? gaussianOf(value)
         : value
 
-/** Settles everything about one tensor of the first model but its expression. */
-export const settleTensor = (step: StepContext, slot: Slot): Settled => {
-  const { definition, call, models, args, counter } = step
-  if (args.selected?.has(slot.name) === false || definition.touches?.(slot.name) === false) return KEPT
-  counter.examined()
-  if (definition.merges && call.isConstant(slot.name, models[0]!.value.tensors)) {
-    call.note({ type: 'constant', tensor: slot.name })
-    return KEPT
+/** Decides about all tensors of the first model, but does not build any; problems are collected. */
+export const settleTensors = (step: StepContext, problems: Diagnostic[]): Gathered => {
+  const { call, definition, models } = step
+  const roll = rollOf(models[0]!.value.tensors, call.isConstant)
+  const merged = createGathering(roll, definition.merges)
+  for (const entry of roll.entries) {
+    const settled = settleTensor(step, entry, merged)
+    if (typeof settled !== 'string') append(problems, settled)
   }
-  const opaque = step.packed ? refuseOpaque(models, slot.name) : NONE
-  if (opaque.length > 0) return isLeftAlone(step, slot) ? KEPT : refused(...opaque)
-  const verdict = compareModels(step, slot)
-  if (isDiagnostic(verdict)) return refused(verdict)
-  return verdict === 'keep' ? KEPT : settleNumbers(step, slot)
+  return merged.gathered()
 }
 
-/** Whether all models of a step have a tensor like the first model's, or what the recipe wants done if not. */
-const compareModels = (step: StepContext, slot: Slot): 'merge' | 'keep' | Diagnostic => {
-  if (!isFloat(slot.dtype)) return 'keep'
-  return step.unlike.some((names) => names.has(slot.name)) ? findUnlike(step, slot) : 'merge'
+/** Settles everything about one tensor of the first model but its expression. */
+const settleTensor = (step: StepContext, entry: Entry, merged: Gathering): Settled => {
+  const { definition, call, models, args, counter } = step
+  const { slot } = entry
+  if (args.selected?.has(slot.name) === false || definition.touches?.(slot.name) === false) return 'kept'
+  counter.examined()
+  if (definition.merges && entry.isConstant) {
+    call.note(entry.constant)
+    return 'kept'
+  }
+  const opaque = step.packed ? refuseOpaque(models, slot.name) : NONE
+  if (opaque.length > 0) return isLeftAlone(step, slot) ? 'kept' : opaque
+  if (!entry.isFloat) return 'kept'
+  const verdict = step.unlike.some((names) => names.has(slot.name)) ? findUnlike(step, slot) : 'merge'
+  if (isDiagnostic(verdict)) return [verdict]
+  return verdict === 'keep' ? 'kept' : settleNumbers(step, entry, merged)
 }
 
 /** The first model without a tensor like the first's. */
@@ -219,38 +235,34 @@ const findUnlike = (step: StepContext, slot: Slot): 'merge' | 'keep' | Diagnosti
   return 'merge'
 }
 
-/** Settles a tensor that all models have: without a number for it, it is kept. */
-const settleNumbers = (step: StepContext, slot: Slot): Settled => {
+/** Settles a tensor that all models have: without a number for it, or where the step's mask is closed, it is kept. */
+const settleNumbers = (step: StepContext, entry: Entry, merged: Gathering): Settled => {
   const { call, args, counter } = step
+  const { slot } = entry
   const [params, each] = [args.params(slot.name), args.each(slot.name)]
   const wrong = args.problem(params, each)
-  if (wrong !== undefined) return refused(wrong)
+  if (wrong !== undefined) return [wrong]
   if (args.lacksNumber(params, each)) {
     call.note({ type: 'kept', tensor: slot.name })
     counter.left()
-    return KEPT
+    return 'kept'
   }
-  return settleMask(step, slot, params, each)
-}
-
-/** Settles a tensor that has its numbers: where the step's mask is closed, it is kept. */
-const settleMask = (step: StepContext, slot: Slot, params: TensorValues, each: readonly TensorValues[]): Settled => {
-  const { call, counter } = step
-  const mask = stepMask(step, slot)
-  if (isDiagnostic(mask)) return refused(mask)
-  if (isClosed(mask)) {
+  const open = isOpen(step, slot)
+  if (isDiagnostic(open)) return [open]
+  if (!open) {
     if (call.shared.mask?.value.shapes.has(slot.name) === true) counter.left()
-    return KEPT
+    return 'kept'
   }
   const broken = inputMaskProblem(step, slot)
-  if (broken !== undefined) return refused(broken)
-  call.note({ type: 'merged', tensor: slot.name })
-  return { type: 'merged', slot, params, each, mask }
+  if (broken !== undefined) return [broken]
+  call.note(entry.merged)
+  merged.add(entry, params, each)
+  return 'merged'
 }
 
 /** True where neither the numbers of a step nor its mask let it compute anything of a tensor. */
 const isLeftAlone = (step: StepContext, slot: Slot): boolean =>
-  isClosed(stepMask(step, slot)) || step.args.lacksNumber(step.args.params(slot.name), step.args.each(slot.name))
+  isOpen(step, slot) === false || step.args.lacksNumber(step.args.params(slot.name), step.args.each(slot.name))
 
 /** The params that are a number for each layer. */
 const layerNumbers = (specs: ParamSpecs): readonly string[] =>
@@ -273,19 +285,22 @@ const firstDiagnostic = (values: TensorValues): Diagnostic | undefined => {
   return undefined
 }
 
-/** The mask of a merging step at one tensor: undefined where there is none. */
-const stepMask = ({ definition, call }: StepContext, slot: Slot): Mask | undefined | Diagnostic => {
+/** Whether the mask of a merging step lets it change anything of a tensor. */
+const isOpen = ({ definition, call }: StepContext, slot: Slot): boolean | Diagnostic => {
   const mask = definition.merges ? call.shared.mask : undefined
-  if (mask === undefined) return undefined
+  if (mask === undefined) return true
   if (!mask.value.shapes.has(slot.name)) {
     call.note({ type: 'unmasked', tensor: slot.name })
-    return call.graph.constant(call.shared.unmasked === 'merge')
+    return call.shared.unmasked === 'merge'
   }
-  return maskFor(mask.value, slot.name, slot.shape, mask.at)
+  return maskProblem(mask.value, slot.name, slot.shape, mask.at) ?? mask.value.constant(slot.name) !== false
 }
 
-const isClosed = (mask: Mask | undefined | Diagnostic): boolean =>
-  mask !== undefined && !isDiagnostic(mask) && mask.type === 'constant' && !mask.value
+/** The mask of a step that has one, at a tensor that it merges. */
+export const maskOf = ({ call }: StepContext, tensor: string): Mask => {
+  const mask = call.shared.mask!.value
+  return mask.shapes.has(tensor) ? mask.mask(tensor) : call.graph.constant(true)
+}
 
 /** What is wrong with the masks among the inputs. */
 const inputMaskProblem = ({ masks }: StepContext, slot: Slot): Diagnostic | undefined => {
@@ -295,9 +310,6 @@ const inputMaskProblem = ({ masks }: StepContext, slot: Slot): Diagnostic | unde
   }
   return undefined
 }
-
-const maskFor = (value: MaskValue, tensor: string, shape: readonly number[], at: Place): Mask | Diagnostic =>
-  maskProblem(value, tensor, shape, at) ?? value.mask(tensor)
 
 /**
  * Why a mask is none for a tensor of a shape. Builds nothing: expressions of long chains are made only when they are

@@ -64,6 +64,11 @@ export interface MaskValue {
   readonly label: string
   readonly shapes: ReadonlyMap<string, readonly number[]>
   mask(name: string): Mask
+  /**
+   * The value of all elements of a tensor's mask, where it is a constant; undefined where they may differ. Says exactly
+   * what {@link mask} would show, and builds that only where nothing else tells.
+   */
+  constant(name: string): boolean | undefined
   /** As of a model. */
   readonly shares?: boolean
 }

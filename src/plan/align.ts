@@ -90,6 +90,7 @@ export const createAligner = (layers: LayerContext): Aligner => {
     ...value,
     shapes: renameKeys(value.shapes, names),
     mask: (name) => value.mask(back.get(name) ?? name),
+    constant: (name) => value.constant(back.get(name) ?? name),
   })
   const moveWeights = (value: WeightsValue, { names }: Renaming): WeightsValue => ({
     ...value,

@@ -172,7 +172,12 @@ const built = (value: Value, graph: Graph, origin: Origin): Value => {
     const { tensors, tensor } = value.made
     return { ...value, made: { tensors, tensor: (name) => graph.within(origin, () => tensor(name)) } }
   }
-  return value.kind === 'mask' ? { ...value, mask: (name) => graph.within(origin, () => value.mask(name)) } : value
+  if (value.kind !== 'mask') return value
+  return {
+    ...value,
+    mask: (name) => graph.within(origin, () => value.mask(name)),
+    constant: (name) => graph.within(origin, () => value.constant(name)),
+  }
 }
 
 /** Makes all tensors of a value that share measures: whoever asks for one of them measures all. */

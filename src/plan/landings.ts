@@ -11,12 +11,18 @@ import { usesOf } from '../recipe/step.js'
  */
 const FLIGHT = 64
 
+/** Something that is found out tensor by tensor, and kept. */
+interface Lazy {
+  make(tensor: string): void
+  /** Also true for a tensor that it knows nothing of. */
+  has(tensor: string): boolean
+}
 interface Landing {
   /** The nearest landings below. */
   readonly below: readonly Landing[]
-  /** What it gives for a tensor; undefined where it knows none of that name. */
-  make(tensor: string): void
-  has(tensor: string): boolean
+  readonly expressions: Lazy
+  /** Of a mask, which are constants. */
+  readonly constants: Lazy | undefined
 }
 interface Place {
   readonly depth: number
@@ -54,36 +60,43 @@ export const createLandings = (): Landings => {
         places.set(step.name, known)
         return value
       }
-      const made = new Map<string, Tensor | Mask>()
-      const own = (tensor: string): Tensor | Mask =>
-        value.kind === 'model' ? value.tensor(tensor) : value.mask(tensor)
       const knows = (tensor: string): boolean =>
         value.kind === 'model' ? value.tensors.has(tensor) : value.shapes.has(tensor)
-      const landing: Landing = {
-        below: place.below,
-        make: (tensor) => void made.set(tensor, own(tensor)),
-        has: (tensor) => made.has(tensor) || !knows(tensor),
+      const keep = <T>(own: (tensor: string) => T) => {
+        const made = new Map<string, T>()
+        return {
+          make: (tensor: string) => void made.set(tensor, own(tensor)),
+          has: (tensor: string) => made.has(tensor) || !knows(tensor),
+          get: (tensor: string): T => (made.has(tensor) ? made.get(tensor)! : own(tensor)),
+        }
       }
+      const expressions = keep<Tensor | Mask>(value.kind === 'model' ? value.tensor : value.mask)
+      const constants = value.kind === 'mask' ? keep(value.constant) : undefined
+      const landing: Landing = { below: place.below, expressions, constants }
       // Of several results of a step each is a landing.
       places.set(step.name, { depth: place.depth, below: [...(known === place ? [] : known.below), landing] })
       const make = (tensor: string): Tensor | Mask => {
-        if (!made.has(tensor)) climb(landing, tensor)
-        return made.get(tensor) ?? own(tensor)
+        climb(landing, tensor, (l) => l.expressions)
+        return expressions.get(tensor)
       }
-      return value.kind === 'model'
-        ? { ...value, tensor: (name) => make(name) as Tensor }
-        : { ...value, mask: (name) => make(name) as Mask }
+      if (value.kind === 'model') return { ...value, tensor: (name) => make(name) as Tensor }
+      const constant = (tensor: string): boolean | undefined => {
+        climb(landing, tensor, (l) => l.constants)
+        return constants!.get(tensor)
+      }
+      return { ...value, mask: (name) => make(name) as Mask, constant }
     },
   }
 }
 
-const climb = (top: Landing, tensor: string): void => {
+const climb = (top: Landing, tensor: string, kept: (landing: Landing) => Lazy | undefined): void => {
+  const isMissing = (landing: Landing): boolean => kept(landing)?.has(tensor) === false
   for (const path = [top]; path.length > 0;) {
     const next = path.at(-1)!
-    const missing = next.has(tensor) ? [] : next.below.filter((l) => !l.has(tensor))
+    const missing = isMissing(next) ? next.below.filter(isMissing) : []
     append(path, missing)
     if (missing.length > 0) continue
     path.pop()
-    if (!next.has(tensor)) next.make(tensor)
+    if (isMissing(next)) kept(next)!.make(tensor)
   }
 }

@@ -88,7 +88,8 @@ const COUNTS = 4 * (2 * 65536 + 7 * 32768)
 /** Bytes of the numbers that a worker holds of one pass, in blocks and chunks of so many elements. */
 const passBytes = (pass: Pass, size: number, block: number, chunk: number): number => {
   const inputs =
-    pass.reads.reduce((n, { tensor }) => n + bytesFor(block, tensor.dtype), 0) + pass.draws.length * 4 * chunk
+    pass.reads.reduce((n, { tensor }) => n + bytesFor(block, tensor.dtype), 0) +
+    pass.draws.reduce((n, { type }) => n + 4 * (type === 'product' ? block : chunk), 0)
   const measured = pass.takes.reduce(
     (n, take) => n + (take.stage === 'high' ? COUNTS + (size <= KEPT ? 4 * KEPT : 0) : 4 * 65536),
     0,

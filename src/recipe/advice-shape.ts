@@ -80,16 +80,24 @@ export const adviseShape = (advisers: Map<number, Adviser>, root: Value): void =
   }
 }
 
+/** The blocks that give names. */
+const NAMING = ['models', 'adapters', 'params', 'steps'] as const
+
 /** Advice on a path where the name of an input belongs. */
 const adviseName = (advisers: Map<number, Adviser>, named: Value, block: 'models' | 'adapters', top: Entries): void => {
   const path = textOf(named)
   if (!PATH.test(path)) return
+  const isName = (name: string): boolean => NAMING.some((key) => mapOf(top.get(key)?.value).has(name))
+  const [step = '', output = ''] = path.split('/')
+  if (!path.includes('.') && isName(step)) {
+    advisers.set(named.range.start, (problem) => say.outputOfStep(problem, step, output))
+    return
+  }
   const known = [...mapOf(top.get(block)?.value)]
   const [own] = known.find(([, { value }]) => path === (textOf(value) || textOf(mapOf(value).get('path')?.value))) ?? []
   const name = nameFor(path)
-  const isTaken = ['models', 'adapters', 'params', 'steps'].some((key) => mapOf(top.get(key)?.value).has(name))
   advisers.set(named.range.start, (problem) =>
-    say.nameOfPath(problem, block, path, own ?? (isTaken ? `${name}_2` : name), own !== undefined),
+    say.nameOfPath(problem, block, path, own ?? (isName(name) ? `${name}_2` : name), own !== undefined),
   )
 }
 

@@ -20,12 +20,19 @@ import { partPath, type Parts } from './used-texts.js'
 /** How often a recipe can use parts, the uses inside parts included. */
 const MOST_USES = 1000
 
-const SCHEMA = partSchema(operators, { editor: false })
-const INLINE_SCHEMA = { ...SCHEMA, required: ['steps', 'results'] }
+/** Made when there is a part: most recipes have none. */
+let schemas: { readonly file: JsonSchema; readonly inline: JsonSchema } | undefined
+
+const makeSchemas = () => {
+  const file = partSchema(operators, { editor: false })
+  return { file, inline: { ...file, required: ['steps', 'results'] } }
+}
 
 /** A part inside a document does not state the version of the language again. */
-const schemaOf = (part: Value, inline: boolean): JsonSchema =>
-  inline && find(part, ['smelt']) === undefined ? INLINE_SCHEMA : SCHEMA
+const schemaOf = (part: Value, inline: boolean): JsonSchema => {
+  schemas ??= makeSchemas()
+  return inline && find(part, ['smelt']) === undefined ? schemas.inline : schemas.file
+}
 
 /** The document that a path stands in, and the parts that led to it. */
 interface Whereabouts {

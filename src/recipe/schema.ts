@@ -109,9 +109,7 @@ const outputSchema = (audience: Audience): JsonSchema => {
       },
       shard_size: {
         title: 'a size such as 5GB',
-        type: ['string', 'integer'],
-        minLength: 1,
-        minimum: 1,
+        type: ['string', 'number'],
         ...say('Splits the output into files of at most this size, with an index: `5GB`, `500MiB`.'),
       },
       files: {

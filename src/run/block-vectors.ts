@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../base/diagnostic.js'
+import type { Kernels } from '../kernels/kernels.js'
 import { blockRange, turnsOf, visitRuns, type BlockGrid, type Turns } from '../tensor/block-grid.js'
 import { readNumbers } from './stored-numbers.js'
 import type { BlockNumbers, GeneratedInputOrder, TakeOrder } from './unit.js'
@@ -86,6 +87,57 @@ export const emptyBlocks = (
   return { first: range.first, numbers: new Float64Array(range.end - range.first).fill(startOf(measure)) }
 }
 
+/** Numbers of blocks up to which a unit keeps them in the kernels' memory: what is never touched costs nothing. */
+const MOST_HELD = 1 << 20
+
+/** The numbers of a unit's blocks, which take turns, in the kernels' memory. */
+export interface Held {
+  readonly turns: Turns
+  readonly offset: number
+  readonly first: number
+  readonly length: number
+}
+
+/** Begins to hold the numbers of a unit's blocks, unless they do not take turns or are too many. */
+export const holdBlocks = (
+  kernels: Kernels,
+  { measure, grid }: TotalsOrder,
+  start: number,
+  end: number,
+  reserve: (bytes: number) => number,
+): Held | undefined => {
+  const turns = turnsOf(grid)
+  const range = blockRange(grid, start, end)
+  const length = range.end - range.first
+  if (turns === undefined || length > MOST_HELD) return undefined
+  const offset = reserve(8 * MOST_HELD)
+  kernels.view(Float64Array, offset, length).fill(startOf(measure))
+  return { turns, offset, first: range.first, length }
+}
+
+const KERNEL = { sum: 'sumTurns', dot: 'dotTurns', max: 'maxTurns', peak: 'peakTurns' } as const
+
+/** Like {@link addToBlocks}, of `n` elements whose operands lie at the offsets `staged`. */
+export const addToHeld = (
+  kernels: Kernels,
+  { turns: { run, count }, offset, first }: Held,
+  { measure, ports: [x, y = x] }: TotalsOrder,
+  staged: readonly number[],
+  n: number,
+  from: number,
+): void => {
+  const turn = Math.floor(from / run)
+  // Where the first block of a unit is not that of the tensor, no block has a second turn.
+  const [blocks, block] = [count - first, (turn % count) - first]
+  kernels[KERNEL[measure]](staged[x!]!, staged[y!]!, n, offset, blocks, block, run, run - (from - turn * run))
+}
+
+/** What is held, for good. */
+export const takeHeld = (kernels: Kernels, { offset, first, length }: Held): BlockNumbers => ({
+  first,
+  numbers: kernels.view(Float64Array, offset, length).slice(),
+})
+
 /** Adds the elements `from` on of a tensor to the numbers of their blocks, one after the other. */
 export const addToBlocks = (
   { first, numbers }: BlockNumbers,
@@ -94,37 +146,9 @@ export const addToBlocks = (
   from: number,
 ): void => {
   const add = ADD[measure]
-  const turns = turnsOf(grid)
-  if (turns === undefined)
-    return visitRuns(grid, from, x!.length, (at, length, block) => {
-      numbers[block - first] = add(x!, y!, at, at + length, numbers[block - first]!)
-    })
-  const { run, count } = turns
-  if (run === 1) return addSingles({ first, numbers }, measure, count, [x!, y!], from)
-  let block = Math.floor(from / run) % count
-  for (let at = 0; at < x!.length;) {
-    const end = Math.min(x!.length, at + run - ((from + at) % run))
-    numbers[block - first] = add(x!, y!, at, end, numbers[block - first]!)
-    at = end
-    block = block + 1 === count ? 0 : block + 1
-  }
-}
-
-/** Runs of one element, such as those of columns: a stretch of elements is added to as many blocks at once. */
-const addSingles = (
-  { first, numbers }: BlockNumbers,
-  measure: TotalsOrder['measure'],
-  count: number,
-  [x, y]: readonly [Float32Array, Float32Array],
-  from: number,
-): void => {
-  const add = ADD_EACH[measure]
-  for (let at = 0; at < x.length;) {
-    const block = (from + at) % count
-    const end = Math.min(x.length, at + count - block)
-    add(x, y, at, end, numbers, block - first - at)
-    at = end
-  }
+  visitRuns(grid, from, x!.length, (at, length, block) => {
+    numbers[block - first] = add(x!, y!, at, at + length, numbers[block - first]!)
+  })
 }
 
 type Add = (x: Float32Array, y: Float32Array, at: number, end: number, sofar: number) => number
@@ -154,28 +178,5 @@ const ADD: Readonly<Record<TotalsOrder['measure'], Add>> = {
       if (size > most && size < Infinity) most = size
     }
     return most
-  },
-}
-
-/** Adds each of some elements to the number that is `shift` places after its own. */
-type AddEach = (x: Float32Array, y: Float32Array, at: number, end: number, numbers: Float64Array, shift: number) => void
-
-const ADD_EACH: Readonly<Record<TotalsOrder['measure'], AddEach>> = {
-  sum: (x, _, at, end, numbers, shift) => {
-    for (let i = at; i < end; i++) numbers[i + shift]! += x[i]!
-  },
-  dot: (x, y, at, end, numbers, shift) => {
-    for (let i = at; i < end; i++) numbers[i + shift]! += x[i]! * y[i]!
-  },
-  max: (x, _, at, end, numbers, shift) => {
-    // No comparison with NaN holds.
-    for (let i = at; i < end; i++) if (x[i]! > numbers[i + shift]!) numbers[i + shift] = x[i]!
-  },
-  peak: (x, _, at, end, numbers, shift) => {
-    for (let i = at; i < end; i++) {
-      const size = Math.abs(x[i]!)
-      // No comparison with NaN holds.
-      if (size > numbers[i + shift]! && size < Infinity) numbers[i + shift] = size
-    }
   },
 }

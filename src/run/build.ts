@@ -14,7 +14,7 @@ import type { Plan } from '../plan/plan.js'
 import { LOCK_VERSION, lockPath, readLock, type Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import { withThreadsAhead } from './worker-pool.js'
-import { chooseDevice, type DeviceSelection, type DeviceRequest } from './devices/choose.js'
+import { chooseDevice, type ComputedPlan, type DeviceSelection, type DeviceRequest } from './devices/choose.js'
 import { isInexact } from './devices/device.js'
 import type { CudaPlaces } from './devices/places.js'
 import { lockDestination, optionDestination } from './destinations.js'
@@ -42,7 +42,7 @@ export interface BuildOptions
   /** Where to look for CUDA's libraries, besides the usual places. */
   readonly places?: CudaPlaces
   /** Opens the device for a plan; tests pass their own. */
-  readonly choose?: (plan: Plan, workers: number) => Promise<Result<DeviceSelection>>
+  readonly choose?: (plan: ComputedPlan, workers: number) => Promise<Result<DeviceSelection>>
   /** The build cache; without it nothing is reused and nothing is cached. */
   readonly store?: Store
   /** False writes no lock beside the recipe. */

@@ -11,7 +11,7 @@ import type { MaskBits } from './mask-bits.js'
 import { readRanges } from './read-ranges.js'
 import { isSummed, MOST_KEPT, needsSecondLook } from './reductions.js'
 import type { Stopwatch } from './stopwatch.js'
-import type { ComputedWrite, ComputeOrder, ScalarInputOrder } from './unit.js'
+import type { ComputedWrite, ComputeOrder, GeneratedInputOrder, ScalarInputOrder } from './unit.js'
 import { WIDEST, type Workspace } from './workspace.js'
 import type { Source } from './write-block.js'
 
@@ -24,7 +24,7 @@ export interface Chunks {
   readonly bytesRead: number
   /** Reads the data that generated inputs need. May grow the kernels' memory. */
   load(): Diagnostic | undefined
-  /** Reads elements `from` to `from + n`, decoded where the engine cannot. */
+  /** Reads elements `from` to `from + n`, decoded where the engine cannot, and multiplies the matrices of products. */
   read(from: number, n: number, hashes: readonly (Hasher | undefined)[]): Diagnostic | undefined
   /** Like `read`, of at most {@link MOST_LOOKED_AT} elements that are read again later: it does not count. */
   look(from: number, n: number): Diagnostic | undefined
@@ -73,7 +73,10 @@ export const createChunks = (
   const elements: Readonly<Record<BufferSize, number>> = { unit: MOST_KEPT, block, chunk }
 
   const inputs = readPorts.map((p, i) => reserveShared(`in${i}`, p, block))
-  const draws = drawPorts.map((p, i) => reserveShared(`draw${i}`, p, chunk))
+  // A product takes whole rows at once: of a block there are more of them, and its matrices come from memory less often.
+  const draws = drawPorts.map((p, i) =>
+    isProduct(unit.draws[i]!) ? reserveShared(`product${i}`, p, block) : reserveShared(`draw${i}`, p, chunk),
+  )
   const outputs = program.outputs.map((p, i) => reserveShared(`${sizes[i]!}${i}`, p, elements[sizes[i]!]))
   const raw = unit.reads.some((r, i) => readPorts[i]!.type !== STORED[r.dtype]) ? reserve('raw', WIDEST * block) : 0
   let bytesRead = 0
@@ -96,8 +99,18 @@ export const createChunks = (
       if (typeof bytes !== 'number') return bytes
       bytesRead += bytes
     }
+    if (products.length > 0) watch.lap('read')
+    for (const i of products) fill(i, from, n)
+    if (products.length > 0) watch.lap('draw')
     return undefined
   }
+  const fill = (i: number, start: number, n: number): void => generated.fill(i, unit.draws[i]!, draws[i]!, start, n)
+  const numbersOf = (isWanted: (draw: GeneratedInputOrder) => boolean): readonly number[] =>
+    unit.draws.flatMap((draw, i) => (isWanted(draw) ? [i] : []))
+  const [products, drawn] = [numbersOf(isProduct), numbersOf((draw) => !isProduct(draw))]
+  /** Where a generated input of elements from `start` on lies, in a block that began with element `from`. */
+  const drawAt = (i: number, from: number, start: number): number =>
+    draws[i]! + (isProduct(unit.draws[i]!) ? VALUE_BYTES[drawPorts[i]!.type] * (start - from) : 0)
   return {
     outputs,
     byBlock,
@@ -120,10 +133,13 @@ export const createChunks = (
       return problem
     },
     run: (from, start, length, places) => {
-      drawPorts.forEach((_, i) => void generated.fill(i, unit.draws[i]!, draws[i]!, start, length))
-      if (drawPorts.length > 0) watch.lap('draw')
+      for (const i of drawn) fill(i, start, length)
+      if (drawn.length > 0) watch.lap('draw')
       return engine.run(unit.program, {
-        inputs: [...inputs.map((offset, i) => offset + VALUE_BYTES[readPorts[i]!.type] * (start - from)), ...draws],
+        inputs: [
+          ...inputs.map((offset, i) => offset + VALUE_BYTES[readPorts[i]!.type] * (start - from)),
+          ...draws.map((_, i) => drawAt(i, from, start)),
+        ],
         scalars: unit.uniforms.map((u) => valueAt(u, start)),
         outputs: places,
         length,
@@ -143,6 +159,8 @@ export const createChunks = (
     },
   }
 }
+
+const isProduct = ({ type }: GeneratedInputOrder): boolean => type === 'product'
 
 const valueAt = (u: ScalarInputOrder, element: number): number =>
   u.cut !== undefined && element >= u.cut.at ? u.cut.after : u.value

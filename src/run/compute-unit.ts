@@ -83,7 +83,7 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
     const elements = unit.end - unit.start
     const chunks = createChunks(workspace, unit, generated, maskBits, watch)
     const accumulators = unit.takes.map((take, i) =>
-      createAccumulator(take, unit, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)),
+      createAccumulator(kernels, take, unit, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)),
     )
     const writer = createWriter(unit, chunks)
     const counts = unit.takes.some((t) => needsSecondLook(t, elements)) ? reserve('low', 4 * LOW_BINS) : 0

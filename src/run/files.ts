@@ -2,13 +2,15 @@ import { existsSync, fsync, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import type { Diagnostic } from '../base/diagnostic.js'
-import type { InputFile, Plan } from '../plan/plan.js'
+import type { InputFile, PlannedModel } from '../plan/plan.js'
 import { ioProblem } from '../safetensors/io-problem.js'
 import { identityOf, isSameFile } from '../safetensors/open.js'
 import type { OutputFile } from '../safetensors/output.js'
 
 /** The inputs that have changed since their headers were read. */
-export const changedInputs = async (plan: Pick<Plan, 'models'>): Promise<string[]> => {
+export const changedInputs = async (plan: {
+  readonly models: readonly Pick<PlannedModel, 'files' | 'absent'>[]
+}): Promise<string[]> => {
   const files = [...new Map(plan.models.flatMap((m) => m.files).map((f) => [f.path, f] as const)).values()]
   const same = async (file: InputFile): Promise<boolean> => {
     const now = await stat(file.path, { bigint: true }).catch(() => undefined)

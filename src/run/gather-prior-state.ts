@@ -10,19 +10,9 @@ import type { KnownFile } from '../store/files.js'
 import { LOCK_VERSION } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import type { TensorInfo } from '../tensor/info.js'
+import { identifyByFile } from './identify-by-file.js'
 import { findRemains, type RunRemains } from './journal.js'
 import { roomIn } from './kept-masks.js'
-
-/** Identifies stored tensors by the identity of their file, as it was when its header was read. */
-export const identifyByFile = (files: readonly InputFile[]): Identify => {
-  const tokens = new Map(
-    files.map((f) => [f.path, [f.path, f.size, f.mtimeNs, f.ctimeNs, f.ino, f.dev].join(':')] as const),
-  )
-  return ({ file, begin, end }) => {
-    const token = tokens.get(file)
-    return token === undefined ? undefined : `${token}:${begin}:${end}`
-  }
-}
 
 /** The files a draft reads, each once. */
 export const inputFiles = (draft: Pick<Draft, 'models'>): InputFile[] => [

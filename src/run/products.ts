@@ -12,6 +12,7 @@ import {
 import type { Kernels } from '../kernels/kernels.js'
 import { viewBytes } from '../tensor/view.js'
 import { isRead, readFactors, readMatrix, turn, type ReadMatrix } from './matrices.js'
+import { rangesOf, readRanges } from './read-ranges.js'
 import { readView } from './stored-numbers.js'
 
 /** Multiplies the small matrices of adapters, a few rows at a time. */
@@ -86,7 +87,20 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
         panels.set(down.subarray(r * columns + first, r * columns + first + width), first * rank + r * width)
     }
   }
-  const read: ReadMatrix = (view) => readView(open(view.tensor.file), view)
+  const halves: Room = { offset: 0, floats: 0 }
+  /** Most factors are of half precision, and there are many: those are decoded by the kernels. */
+  const read: ReadMatrix = (view) => {
+    const { file, dtype } = view.tensor
+    if (dtype !== 'F16') return readView(open(file), view)
+    const n = viewBytes(view) / 2
+    // The codes lie behind their numbers.
+    reserve(halves, Math.ceil(1.5 * n))
+    const codes = halves.offset + 4 * n
+    const problem = readRanges(open(file), rangesOf(view), 0, kernels.view(Uint8Array, codes, 2 * n))
+    if (problem !== undefined) return problem
+    kernels.decodeF16(codes, n, halves.offset)
+    return kernels.view(Float32Array, halves.offset, n).slice()
+  }
 
   const loadFactors = (use: Use, product: LowRankFactors): Diagnostic | undefined => {
     const factors = readFactors(product, read)

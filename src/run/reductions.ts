@@ -1,6 +1,6 @@
 import type { Kernels } from '../kernels/kernels.js'
 import { HIGH_BINS, LOW_BINS, RANGE, selectBin } from '../kernels/selection.js'
-import { addToBlocks, emptyBlocks } from './block-vectors.js'
+import { addToBlocks, addToHeld, emptyBlocks, holdBlocks, takeHeld, type Held } from './block-vectors.js'
 import { addElements, emptyTally } from './histograms.js'
 import type { ComputeOrder, Found, BlockNumbers, Pairs, TakeOrder } from './unit.js'
 
@@ -24,6 +24,8 @@ export interface Accumulator {
   base: number
   readonly cells: Float64Array<ArrayBuffer> | undefined
   readonly blocks: BlockNumbers | undefined
+  /** The numbers of blocks in the kernels' memory, in place of `blocks`. */
+  readonly held: Held | undefined
 }
 
 /**
@@ -31,11 +33,14 @@ export interface Accumulator {
  * are 0 at first, and again once they are taken out.
  */
 export const createAccumulator = (
+  kernels: Kernels,
   take: TakeOrder,
   { start, end }: Pick<ComputeOrder, 'start' | 'end'>,
   reserve: (purpose: string, bytes: number) => number,
 ): Accumulator => {
   const ranged = isRanged(take, end - start)
+  const byBlock = take.stage === 'block-totals' ? take : undefined
+  const held = byBlock && holdBlocks(kernels, byBlock, start, end, (bytes) => reserve('blocks', bytes))
   const bins = ranged ? RANGE * LOW_BINS : take.stage === 'high' ? HIGH_BINS : take.stage === 'low' ? LOW_BINS : 0
   const histogram = bins === 0 ? 0 : reserve(ranged ? 'range' : 'bins', 4 * Math.max(bins, HIGH_BINS))
   return {
@@ -50,7 +55,8 @@ export const createAccumulator = (
     ranged,
     base: take.stage === 'high' && take.near !== undefined && 'bin' in take.near ? baseOf(take.near.bin) : 0,
     cells: take.stage === 'tally' ? emptyTally(take.cells) : undefined,
-    blocks: take.stage === 'block-totals' ? emptyBlocks(take.grid, start, end, take.measure) : undefined,
+    blocks: byBlock && held === undefined ? emptyBlocks(byBlock.grid, start, end, byBlock.measure) : undefined,
+    held,
   }
 }
 
@@ -92,6 +98,7 @@ export const accumulate = (
       return
     }
     case 'block-totals': {
+      if (sofar.held !== undefined) return addToHeld(kernels, sofar.held, take, staged, n, from)
       const operands = take.ports.map((port) => kernels.view(Float32Array, staged[port]!, n))
       return addToBlocks(sofar.blocks!, take, operands, from)
     }
@@ -138,7 +145,7 @@ export const partialResult = (
   kept: { readonly offset: number; readonly counts: number } | undefined,
 ): Found => {
   if (take.stage === 'tally') return taking.cells!
-  if (take.stage === 'block-totals') return taking.blocks!
+  if (take.stage === 'block-totals') return taking.held === undefined ? taking.blocks! : takeHeld(kernels, taking.held)
   if (isSummed(take) && taking.spanned > 0) endSpan(taking)
   if (take.stage === 'sum' || take.stage === 'dot' || take.stage === 'min' || take.stage === 'max') return taking.sum
   if (take.stage === 'locate') return taking.located

@@ -7,7 +7,7 @@ import { inTurns, type Sliced } from '../base/slices.js'
 import { decodingTables } from '../kernels/convert.js'
 import { lowerFor } from '../graph/lower.js'
 import { isCompilable } from '../graph/wasm-program.js'
-import type { Plan, Target } from '../plan/plan.js'
+import type { Plan, PlannedModel, PlannedOutput, PlannedSetting, Target } from '../plan/plan.js'
 import { SCRATCH } from '../plan/scratch.js'
 import type { OutputFile } from '../safetensors/output.js'
 import type { MaskFile } from '../store/masks.js'
@@ -17,7 +17,7 @@ import type { Cutting } from './workspace.js'
 import type { EngineOptions } from './devices/create-engine.js'
 import { isInexact, providerOf } from './devices/device.js'
 import type { Journal } from './journal.js'
-import { identifyByFile } from './gather-prior-state.js'
+import { identifyByFile } from './identify-by-file.js'
 import type { Finished } from './digest-ledger.js'
 import type { Oddities } from './oddities.js'
 import type { ProcessorEngine, RunOptions } from './options.js'
@@ -49,6 +49,16 @@ export interface UnitProgress {
   stepSeconds: ReadonlyMap<string, number>
 }
 
+/** What workers carry out of a plan, and what is told of it meanwhile. */
+export interface WorkPlan extends Pick<
+  Plan,
+  'jobs' | 'programs' | 'undigested' | 'masks' | 'stepsOf' | 'sharesOf' | 'fingerprints'
+> {
+  readonly models: readonly Pick<PlannedModel, 'files'>[]
+  readonly settings: readonly Pick<PlannedSetting, 'inputs'>[]
+  readonly outputs: readonly Pick<PlannedOutput, 'name'>[]
+}
+
 /** What the work fills and tells. `journals` are parallel to `files`. */
 export interface RunContext {
   readonly files: readonly OutputFile[]
@@ -63,7 +73,7 @@ export interface RunContext {
 }
 
 /** Has workers do all units of a schedule. Nothing is started where there is nothing to do. */
-export const work = async (plan: Plan, options: RunOptions, place: RunContext): Promise<Result<void>> => {
+export const work = async (plan: WorkPlan, options: RunOptions, place: RunContext): Promise<Result<void>> => {
   if (plan.jobs.length + plan.undigested.length === 0) return ok(undefined)
   const { schedule, listener, progress, files } = place
   const stop = createStopFlag(options.signal)
@@ -139,7 +149,7 @@ const engineOf = (
 ): ProcessorEngine => (device === 'cpu' && engine !== 'onnx' && programs.every(isCompilable) ? 'compiled' : 'onnx')
 
 /** What workers run the plan's programs with: compiled ones on the processor, unless ONNX Runtime is asked for. */
-const engineOptions = async (plan: Plan, options: RunOptions, chunk: number): Promise<EngineOptions> => {
+const engineOptions = async (plan: WorkPlan, options: RunOptions, chunk: number): Promise<EngineOptions> => {
   const { programs } = plan
   const { device, runtime } = options
   if (engineOf(plan, options) === 'compiled') return { type: 'compiled', programs, chunk }
@@ -151,7 +161,7 @@ const engineOptions = async (plan: Plan, options: RunOptions, chunk: number): Pr
 }
 
 /** What there is to do for each tensor of the outputs. */
-const plannedTensors = (plan: Plan): readonly PlannedTensor[] =>
+const plannedTensors = (plan: WorkPlan): readonly PlannedTensor[] =>
   plan.jobs.flatMap(({ size, copies, targets }) =>
     [...copies.map((c) => c.to), ...targets].map((target) => ({
       output: plan.outputs[target.output]!.name,
@@ -183,7 +193,7 @@ interface CompletionTracker {
   finished(tensors: readonly Finished[]): Diagnostic | undefined
 }
 
-const createCompletionTracker = (plan: Plan, { files, journals, listener }: RunContext): CompletionTracker => {
+const createCompletionTracker = (plan: WorkPlan, { files, journals, listener }: RunContext): CompletionTracker => {
   const keyOf = (path: string, tensor: string): string => `${path}\0${tensor}`
   const clock = createStepClock(plan)
   const outputs = new Map<string, Map<string, Expected>>()

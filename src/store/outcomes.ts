@@ -22,7 +22,7 @@ export type Cut = 'all' | 'none' | { readonly tensor?: string; readonly at: numb
 
 /** Results of measures by fingerprint, from all builds that used the cache lately. */
 export interface Outcomes {
-  /** True if there are none, so that no fingerprint needs to be computed for a lookup. */
+  /** True if there can be none, so that no fingerprint needs to be computed for a lookup. */
   isEmpty(): boolean
   find(fingerprint: string): StoredOutcome | undefined
   /** Stores results for later builds. Throws errors of the file system. */
@@ -57,16 +57,39 @@ export const decodeOutcome = (line: string): readonly [string, StoredOutcome] | 
   ]
 }
 
-const readLog = (path: string): Map<string, StoredOutcome> => {
+/** The results of a log. A line is checked and read when its result is asked for: of many few may be. */
+interface Log {
+  isEmpty(): boolean
+  get(fingerprint: string): StoredOutcome | undefined
+  set(fingerprint: string, outcome: StoredOutcome): void
+}
+
+/** Where the fingerprint begins in a line: after the checksum and `["`. */
+const BEGIN = 19
+
+const readLog = (path: string): Log => {
+  const lines = new Map<string, string>()
+  const read = new Map<string, StoredOutcome | undefined>()
+  for (const line of linesOf(path)) lines.set(line.slice(BEGIN, line.indexOf('"', BEGIN)), line)
+  return {
+    isEmpty: () => lines.size + read.size === 0,
+    get: (fingerprint) => {
+      const line = lines.get(fingerprint)
+      if (line !== undefined && !read.has(fingerprint)) {
+        const found = decodeOutcome(line)
+        read.set(fingerprint, found?.[0] === fingerprint ? found[1] : undefined)
+      }
+      return read.get(fingerprint)
+    },
+    set: (fingerprint, outcome) => void read.set(fingerprint, outcome),
+  }
+}
+
+const linesOf = (path: string): readonly string[] => {
   try {
-    return new Map(
-      (readRegularSync(path) ?? '')
-        .split('\n')
-        .map(decodeOutcome)
-        .filter((entry) => entry !== undefined),
-    )
+    return (readRegularSync(path) ?? '').split('\n').filter((line) => line.length > BEGIN)
   } catch {
-    return new Map()
+    return []
   }
 }
 
@@ -85,14 +108,14 @@ const rotate = (young: string, old: string): void => {
 /** Opens the outcomes of a store's folder; each log grows to about `limit` bytes. Reads at the first look-up. */
 export const openOutcomes = (folder: string, limit: number): Outcomes => {
   const [young, old] = [join(folder, YOUNG), join(folder, OLD)]
-  let logs: { readonly young: Map<string, StoredOutcome>; readonly old: Map<string, StoredOutcome> } | undefined
+  let logs: { readonly young: Log; readonly old: Log } | undefined
   const read = () => (logs ??= { young: readLog(young), old: readLog(old) })
   return {
-    isEmpty: () => read().young.size + read().old.size === 0,
+    isEmpty: () => read().young.isEmpty() && read().old.isEmpty(),
     find: (fingerprint) => read().young.get(fingerprint) ?? read().old.get(fingerprint),
     keep: (outcomes) => {
       const known = read().young
-      const fresh = [...outcomes].filter(([fingerprint]) => !known.has(fingerprint))
+      const fresh = [...outcomes].filter(([fingerprint]) => known.get(fingerprint) === undefined)
       if (fresh.length === 0) return
       // Outcomes may be the first to be kept.
       makeFolder(folder)

@@ -88,7 +88,7 @@ export const resolvePerLayer = <T>(
   const values: (T | undefined)[] = tensors.map(() => rules.default)
   const problems: Diagnostic[] = []
   for (const { pattern, value } of rules.rules) {
-    const hits = findHits(pattern, names, context)
+    const hits = findHits(pattern, names, context, true)
     if (hits.type === 'failed') append(problems, hits.diagnostics)
     else if (takesAway(pattern.text)) complement(hits.value, tensors.length).forEach((index) => (values[index] = value))
     else hits.value.forEach((index) => (values[index] = value))
@@ -128,17 +128,24 @@ const complement = (hits: readonly number[], length: number): readonly number[] 
 }
 
 /** Indices of the tensors that a pattern matches, whether it adds them or takes them away. */
-const findHits = (pattern: LayerPattern, names: IndexedNames, context: PatternContext): Result<readonly number[]> => {
+const findHits = (
+  pattern: LayerPattern,
+  names: IndexedNames,
+  context: PatternContext,
+  isRule = false,
+): Result<readonly number[]> => {
   const { at } = pattern
   const text = takesAway(pattern.text) ? pattern.text.slice(1) : pattern.text
   if (text === '') return failed(emptyPattern(pattern.text, at))
   const scheme = SCHEMES.find((s) => text.startsWith(`${s}:`))
-  if (scheme !== undefined) return findPart(pattern, scheme, text.slice(scheme.length + 1), names, context)
+  if (scheme !== undefined) return findPart(pattern, scheme, text.slice(scheme.length + 1), names, context, isRule)
   const expanded = expandPattern(text, at)
   if (expanded.type === 'failed') return expanded
   const hits = matchPaths(expanded.value, names.paths, context.diffusionPrefix)
   if (hits.length > 0 || pattern.optional === true) return ok(hits)
-  return failed(patternSelectsNothing(pattern.text, suggest(text, expanded.value, names, context), topsOf(names), at))
+  return failed(
+    patternSelectsNothing(pattern.text, suggest(text, expanded.value, names, context), topsOf(names), isRule, at),
+  )
 }
 
 const findPart = (
@@ -147,6 +154,7 @@ const findPart = (
   id: string,
   names: IndexedNames,
   context: PatternContext,
+  isRule: boolean,
 ): Result<readonly number[]> => {
   if (context.parts === undefined) return failed(patternNeedsArchitecture(whole, scheme, context.seen?.() ?? '', at))
   if (id === '') return failed(emptyPattern(whole, at))
@@ -162,7 +170,7 @@ const findPart = (
       if (place !== undefined) hits.push(place)
     }
   if (hits.length > 0 || optional === true) return ok(hits)
-  if (found.length > 0) return failed(patternSelectsNothing(whole, undefined, topsOf(names), at))
+  if (found.length > 0) return failed(patternSelectsNothing(whole, undefined, topsOf(names), isRule, at))
   return failed(
     unknownPart(scheme, id, context.architecture ?? 'this model', ids, otherName(id, ids) ?? didYouMean(id, ids), at),
   )

@@ -351,6 +351,7 @@ const shownBy = (change: Change): readonly Partial<Place>[] => {
     case 'replace':
       return [{ first: 0, roll: 0, turned: false }]
     case 'experts':
+    case 'stacked':
       return []
   }
 }

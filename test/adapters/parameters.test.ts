@@ -59,6 +59,17 @@ const MERGED = {
 const turned = (experts: readonly (readonly number[])[], columns: number): readonly number[] =>
   experts.flatMap((e) => Array.from({ length: columns }, (_, j) => e.filter((_x, at) => at % columns === j)).flat())
 
+/** Two experts with a layer for each matrix. */
+const oneByOne = (
+  gate: readonly number[],
+  down: readonly number[],
+  [place, ...names]: readonly string[] = ['mlp.experts', 'gate_proj', 'up_proj', 'down_proj'],
+): Tensors =>
+  Object.fromEntries(
+    [0, 1].flatMap((e) => names.map((name, i) => [`${place}.${e}.${name}.weight`, filled(i < 2 ? gate : down, 0)])),
+  )
+const MIXTRAL = ['block_sparse_moe.experts', 'w1', 'w3', 'w2']
+
 const bakedOf = async (given: Bake) => {
   const { problems, tensors } = await bake(given)
   expect(problems.map((d) => d.message)).toEqual([])
@@ -80,6 +91,18 @@ describe('LoRA of fused experts', () => {
     expect(tensors['mlp.experts.gate_up_proj']).toEqual(turned(MERGED.gate, 3).map((x) => x / 2))
     expect(tensors['mlp.experts.down_proj']).toEqual(turned(MERGED.down, 2).map((x) => x / 2))
     expect(tensors['mlp.experts.router']).toEqual(MERGED.router.map((x) => x / 2))
+  })
+
+  test.each([[undefined], [MIXTRAL]])('changes experts that the model has one by one: %j', async (layout) => {
+    const model = { ...oneByOne([2, 3], [3, 2], layout), 'mlp.experts.router': filled([2, 3], 0) }
+    const tensors = await bakedOf({ model, adapter, config })
+    expect(tensors['mlp.experts.router']).toEqual(MERGED.router)
+    const [place, gate, up, down] = layout ?? ['mlp.experts', 'gate_proj', 'up_proj', 'down_proj']
+    for (const e of [0, 1]) {
+      expect(tensors[`${place}.${e}.${gate}.weight`]).toEqual(MERGED.gate[e]!.slice(0, 6))
+      expect(tensors[`${place}.${e}.${up}.weight`]).toEqual(MERGED.gate[e]!.slice(6))
+      expect(tensors[`${place}.${e}.${down}.weight`]).toEqual(MERGED.down[e])
+    }
   })
 
   const SQUARE: Tensors = {
@@ -155,9 +178,23 @@ describe('LoRA of fused experts', () => {
       /^bad-rank: /,
     ],
     [
-      'experts that the model has one by one',
+      'experts that the model has one by one, of which a matrix is missing',
       { model: { 'mlp.experts.0.up_proj.weight': filled([4, 3], 0) }, adapter, config },
       /^adapter-matches-nothing: /,
+    ],
+    [
+      'experts that the model has one by one, of another width',
+      { model: oneByOne([3, 3], [3, 2]), adapter, config },
+      /^adapter-shape: the factors of .* `mlp\.experts\.\*\.gate_proj\.weight` \[2, 6, 3\]/,
+    ],
+    [
+      'square experts that the model has one by one',
+      {
+        model: oneByOne([1, 2], [2, 1]),
+        adapter: under(OWNER, SQUARE),
+        config: { ...ofOne, target_parameters: ['experts.gate_up_proj'] },
+      },
+      /^adapter-unsupported: `mlp\.experts\.\*\.gate_proj\.weight` is \[2, 2, 2\], and nothing says/,
     ],
   ])('is refused with %s', async (_what, given, expected) => {
     const { problems } = await bake(given)

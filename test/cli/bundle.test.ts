@@ -1,8 +1,19 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import nodeModule from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import zlib from 'node:zlib'
 import { rolldown, type InputOptions, type OutputOptions } from 'rolldown'
 import { describe, expect, test } from 'vitest'
 import { inFolder } from '../support/build-run.js'
@@ -84,7 +95,7 @@ describe('what a command does not need is not loaded', () => {
       const { status, loaded } = run(main, line.split(' '), folder)
       expect(status).toBe(0)
       expect(loaded.some((file) => file.endsWith('/dist/bin/smelt.js'))).toBe(true)
-      expect(loaded.filter((file) => isHeavy(file) || /(?:\/engine\.js|child_process)$/.test(file))).toEqual([])
+      expect(loaded.filter((file) => isHeavy(file) || /(?:\/engine\.cjs|child_process)$/.test(file))).toEqual([])
     }),
   )
 
@@ -127,24 +138,104 @@ test('no file of the bundle has a regular expression for which V8 loads all emoj
     expect(readFileSync(join(BIN, name), 'utf8')).not.toMatch(/\/[^/\n]*\{RGI_Emoji\}[^/\n]*\/v/)
 })
 
+test('scripts have no characters of more than a byte, as which they are read', () => {
+  for (const name of readdirSync(BIN).filter((file) => file.endsWith('.cjs')))
+    expect(
+      readFileSync(join(BIN, name)).every((byte) => byte < 0x80),
+      name,
+    ).toBe(true)
+})
+
 test('a worker starts without ONNX Runtime', () => {
   const needed = [...staticImports('./worker.js')]
   expect(needed).toContain('@napi-rs/blake-hash')
   expect(needed.filter(isHeavy)).toEqual([])
 })
 
-test.runIf('enableCompileCache' in nodeModule)('what V8 compiled is kept for the next command', () =>
-  inFolder(async (folder) => {
+describe('what V8 compiled is kept for the next command', () => {
+  const help = (folder: string, more: Readonly<Record<string, string>> = {}) => {
     const { env, remove } = makeEnvironment()
     const { NODE_COMPILE_CACHE: _, NODE_DISABLE_COMPILE_CACHE: __, ...rest } = env
-    const { status } = spawnSync(process.execPath, [join(BIN, 'smelt.js'), '--help'], {
-      env: { ...rest, TMPDIR: folder, TMP: folder, TEMP: folder },
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(BIN, 'smelt.js'), 'build', '--help'], {
+      encoding: 'utf8',
+      env: { ...rest, TMPDIR: folder, TMP: folder, TEMP: folder, ...more },
     })
     remove()
-    expect(status).toBe(0)
-    expect(readdirSync(join(folder, 'node-compile-cache'), { recursive: true }).length).toBeGreaterThan(1)
-  }),
-)
+    expect([status, stderr]).toEqual([0, ''])
+    return stdout
+  }
+
+  test.runIf('enableCompileCache' in nodeModule)('by Node.js where it can', () =>
+    inFolder(async (folder) => {
+      help(folder)
+      expect(readdirSync(join(folder, 'node-compile-cache'), { recursive: true }).length).toBeGreaterThan(1)
+    }),
+  )
+
+  describe.runIf(!('enableCompileCache' in nodeModule) && 'crc32' in zlib && process.getuid !== undefined)(
+    'else',
+    () => {
+      const keptIn = (folder: string) => {
+        const kept = join(folder, `smelt-code-${process.getuid!()}`)
+        return existsSync(kept) ? readdirSync(kept).map((name) => join(kept, name)) : []
+      }
+
+      test('by smelt, for this user alone, and once', () =>
+        inFolder(async (folder) => {
+          const first = help(folder)
+          const [file, ...others] = keptIn(folder)
+          expect(others).toEqual([])
+          expect(statSync(dirname(file!)).mode & 0o777).toBe(0o700)
+          expect(statSync(file!).mode & 0o777).toBe(0o600)
+          const { ino } = statSync(file!)
+          expect(help(folder)).toBe(first)
+          expect(statSync(file!).ino).toBe(ino)
+        }))
+
+      test.each([
+        ['of another source', 0],
+        ['damaged', 5000],
+      ])('and again where it is %s', (_, place) =>
+        inFolder(async (folder) => {
+          const first = help(folder)
+          const [file] = keptIn(folder)
+          const whole = readFileSync(file!)
+          const damaged = Buffer.from(whole)
+          damaged[place]! ^= 1
+          writeFileSync(file!, damaged)
+          expect(help(folder)).toBe(first)
+          expect(readFileSync(file!).subarray(0, 8).equals(whole.subarray(0, 8))).toBe(true)
+          expect(readFileSync(file!).equals(damaged)).toBe(false)
+        }),
+      )
+
+      test('never where others could write', () =>
+        inFolder(async (folder) => {
+          mkdirSync(join(folder, `smelt-code-${process.getuid!()}`))
+          chmodSync(join(folder, `smelt-code-${process.getuid!()}`), 0o777)
+          help(folder)
+          expect(keptIn(folder)).toEqual([])
+        }))
+
+      test('nor by way of a link', () =>
+        inFolder(async (folder) => {
+          mkdirSync(join(folder, 'elsewhere'), { mode: 0o700 })
+          symlinkSync('elsewhere', join(folder, `smelt-code-${process.getuid!()}`))
+          help(folder)
+          expect(readdirSync(join(folder, 'elsewhere'))).toEqual([])
+        }))
+
+      test('nor where that is turned off, or impossible', () =>
+        inFolder(async (folder) => {
+          help(folder, { NODE_DISABLE_COMPILE_CACHE: '1' })
+          expect(keptIn(folder)).toEqual([])
+          writeFileSync(join(folder, `smelt-code-${process.getuid!()}`), 'a file')
+          help(folder)
+          help(join(folder, 'nothing'))
+        }))
+    },
+  )
+})
 
 test('the files that are packed work from another folder, by way of a link', () =>
   inFolder(async (folder) => {

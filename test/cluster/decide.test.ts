@@ -38,6 +38,11 @@ describe('a part without a marker', () => {
       [],
     ],
     ['is submitted a minute after that', { tries: new Map(), missing: () => 60 }, [submit(0)]],
+    [
+      'is submitted though it gave heartbeats a moment ago, when its task of an earlier command is known to have ended',
+      { tries: new Map(), tasks: ended(1), silence: () => 9 },
+      [submit(0)],
+    ],
     ['is waited for while the scheduler does not answer', { tasks: undefined }, []],
     ['is waited for while its task is queued', { tasks: task({ state: 'queued' }) }, []],
     [
@@ -188,11 +193,26 @@ test('a task that began and ended between two looks is waited for like any other
 
 test('a scheduler that is silent for long is told of once, and so is that it answers again', () => {
   let now = 0
-  const notes = createDriverNotes(() => now)
+  const notes = createDriverNotes('run', () => now)
   const wait = (at: number, isAnswered: boolean): number => {
     now = at
     return notes({ type: 'wait', seconds: 1, isAnswered }).length
   }
   expect([wait(0, true), wait(5, false), wait(29, false), wait(30, false), wait(60, false)]).toEqual([0, 0, 0, 1, 0])
   expect([wait(70, true), wait(80, false), wait(90, true), wait(119, false), wait(120, false)]).toEqual([1, 0, 0, 0, 1])
+})
+
+test('a reason for which Slurm lets tasks wait is told of once, after half a minute', () => {
+  let now = 0
+  const notes = createDriverNotes('/runs/abc', () => now)
+  const wait = (at: number, reason?: string): readonly string[] => {
+    now = at
+    const waiting = reason === undefined ? {} : { waiting: { part: 3, reason } }
+    return notes({ type: 'wait', seconds: 1, isAnswered: true, ...waiting })
+  }
+  expect([wait(0), wait(10, 'PartitionConfig'), wait(39, 'PartitionConfig')]).toEqual([[], [], []])
+  expect(wait(40, 'PartitionConfig')).toEqual([
+    expect.stringMatching(/part 3 .*PartitionConfig.*smelt cancel \/runs\/abc/),
+  ])
+  expect([wait(41, 'PartitionConfig'), wait(90, 'PartitionConfig')]).toEqual([[], []])
 })

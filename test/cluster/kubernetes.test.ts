@@ -61,7 +61,11 @@ describe('a manifest', () => {
     ['of what is needed', SETTINGS],
     [
       'of everything',
-      { ...SETTINGS, namespace: 'lab', cpus: 8, memory: '16Gi', gpus: 1, at_most: 4, smelt: 'node /opt/smelt.js' },
+      {
+        ...SETTINGS,
+        ...{ namespace: 'lab', cpus: 8, memory: '16Gi', gpus: 1, at_most: 4, smelt: 'node /opt/smelt.js' },
+        ...{ user: 1000, group: 100 },
+      },
     ],
   ])('%s fits the published schema', (_, settings) => {
     isJob(manifest(settings))
@@ -92,6 +96,21 @@ describe('a manifest', () => {
     // `kubectl` reads YAML 1.1, in which `no` and `True` are booleans unless they are quoted.
     const text = makeManifest(RUN, PLAN, { ...SETTINGS, namespace: 'no', cpus: 8 })
     expect(text.type === 'ok' && parse(text.value, { version: '1.1' })).toEqual(text.type === 'ok' && parse(text.value))
+  })
+
+  test('of a user keeps the restricted Pod Security Standard', () => {
+    const { spec } = manifest({ ...SETTINGS, user: 1000, group: 100 }).spec.template
+    expect(spec).toMatchObject({
+      automountServiceAccountToken: false,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 1000,
+        runAsGroup: 100,
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      containers: [{ securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } }],
+    })
+    expect(manifest().spec.template.spec).not.toHaveProperty('securityContext')
   })
 
   test('of more parts than a job can have is refused', () => {

@@ -387,3 +387,12 @@ test('numbers are written as ranges', () => {
 test('an answer that is cut short is read as far as it goes', () => {
   expect(readSqueue(`${line(1, 0, 'RUNNING')}2|`)).toHaveLength(1)
 })
+
+test('a task waits for others, or for a reason that is told', () => {
+  const waiting = (reason: string): string | undefined =>
+    readSqueue(line(1, 0, 'PENDING', 0, 'smelt-0123456789ab.0', reason))[0]!.task.waiting
+  expect(['None', 'Priority', 'Resources', 'JobArrayTaskLimit', 'Dependency', 'JobHeldUser'].map(waiting)).toEqual(
+    Array(6).fill(undefined),
+  )
+  expect(['PartitionConfig', 'AssocGrpCpuLimit'].map(waiting)).toEqual(['PartitionConfig', 'AssocGrpCpuLimit'])
+})

@@ -164,22 +164,14 @@ describe('the geometric mean', () => {
     expect(worst(double, truth(thinned(x), thinned(y)), relative)).toBeLessThan(2e-8)
   })
 
-  test('of numbers of any sizes is within 2⁻¹⁷ of its size', async () => {
-    const x = ofEverySize().map((small) => Math.max(small, 2 ** -126))
-    const truth = (i: number): number => x[i]! ** 0.7 * 3 ** 0.3
-    expect(
-      worst(
-        (
-          await mean(
-            0.3,
-            x,
-            x.map(() => 3),
-          )
-        ).single,
-        truth,
-        relative,
-      ),
-    ).toBeLessThan(2 ** -17)
+  test('of numbers of any sizes is within 6 ulp', async () => {
+    const x = ofEverySize().map((small) => Math.max(small, 2 ** -124))
+    const { single } = await mean(
+      0.3,
+      x,
+      x.map(() => 3),
+    )
+    expect(worst(single, (i) => x[i]! ** 0.7 * 3 ** 0.3, ulp)).toBeLessThan(6)
   })
 
   test('of equal numbers is that number, of 0 is 0, and neither overflows nor needs both where one has no share', async () => {

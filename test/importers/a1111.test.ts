@@ -486,9 +486,13 @@ describe('supermerger', () => {
 
   it.each([
     [{ calcmode: 'cosineA' }, /similarities over the whole of the models/],
+    [{ calcmode: 'smoothAdd MT' }, /smooths differences/],
+    [{ calcmode: 'extract', mode: 'Add' }, /does not tell its `gamma`/],
+    [{ calcmode: 'plus random' }, /no operator for this calculation/],
     [{ calcmode: 'trainDifference' }, /for Add difference alone/],
     [{ mode: 'Sum of sums' }, /no operator for this method/],
     [{ mbw: true, weights_alpha: [1, 2] }, /3 block weights/],
+    [{ mbw: true, weights_alpha: '0,0.5,1' }, /`weights_alpha` is not a number/],
     [{ elemental_merge: ['IN00:NOT attn:0.5'] }, /after NOT/],
     [{ elemental_merge: ['IN44:attn:0.5'] }, /no block IN44/],
     [{ model_b: null }, /does not name this model/],
@@ -629,7 +633,7 @@ describe('Model Mixer', () => {
 
   it.each([
     [one('Sum', { calcmode: ['Rebasin'] }), /permutes the channels/],
-    [one('Sum', { calcmode: ['Cosine'] }), /no operator for this calculation/],
+    [one('Sum', { calcmode: ['Inv. Cosine'] }), /where its similarity stands/],
     [one('Elsewhere'), /no operator for this method/],
     [one('Add-Diff', { base_model: null }), /does not tell which model is subtracted/],
     [one('Sum', { alpha: [null] }), /`alpha` is not a number/],

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import { createDraft } from '../../dist/importers/draft.js'
+import { modelFolders } from '#src/importers/model-folders.js'
 import { findModels, NO_MODELS } from '../../dist/importers/find-models.js'
 import { importFile } from '../../dist/importers/index.js'
 import type { Importer } from '../../dist/importers/importer.js'
@@ -128,7 +129,7 @@ describe('a file', () => {
     expect(await read('a.json', '{ x: 1 }')).toMatchObject({ type: 'text', text: '{ x: 1 }' })
     expect(await read('a.yaml', Buffer.from([0xff, 0xfe, 0]))).toBe('not-importable')
     expect(await read('a.jpg', png(['tEXt', Buffer.from('prompt\0{}')]))).toMatchObject({
-      type: 'png',
+      type: 'picture',
       metadata: new Map([['prompt', '{}']]),
     })
     const header = Buffer.from('{"__metadata__":{"mecha_recipe":"version 0.1.0"}}')
@@ -182,7 +183,7 @@ describe('models', () => {
   symlinkSync(join(folder, 'outside/secret.safetensors'), join(folder, 'models/secret.safetensors'))
 
   test('are found by their names, in whatever case and folder', async () => {
-    const { find } = await findModels([join(folder, 'models')], folder)
+    const { find } = await findModels([{ path: join(folder, 'models') }], folder)
     const at = (name: string, where?: string) => find(name, where)?.path
     expect(at('sdxl/base one.safetensors')).toBe('models/checkpoints/SDXL/Base One.safetensors')
     expect(at('Base One')).toBe('models/checkpoints/SDXL/Base One.safetensors')
@@ -196,14 +197,14 @@ describe('models', () => {
   })
 
   test('whose paths name the given folder too, or are whole, are no others', async () => {
-    const { find } = await findModels([join(folder, 'models/checkpoints')], folder)
+    const { find } = await findModels([{ path: join(folder, 'models/checkpoints') }], folder)
     for (const name of ['models/checkpoints/old.ckpt', join(folder, 'models/checkpoints/old.safetensors')])
       expect(find(name)).toMatchObject({ path: 'models/checkpoints/old.safetensors', others: undefined })
     expect(find('elsewhere/old')?.others).toContain('has only its last name')
   })
 
   test('of one name in two places are told', async () => {
-    const { find } = await findModels([join(folder, 'models')], folder)
+    const { find } = await findModels([{ path: join(folder, 'models') }], folder)
     expect(find('twin')).toMatchObject({
       path: 'models/a/twin.safetensors',
       others: expect.stringContaining('models/b/twin'),
@@ -211,8 +212,47 @@ describe('models', () => {
     expect(find('b/twin')).toMatchObject({ path: 'models/b/twin.safetensors', others: undefined })
   })
 
+  test('of one name are told apart by the folders of the web UI, and by those that ComfyUI’s file names', async () => {
+    mkdirSync(join(folder, 'webui/models/Stable-diffusion'), { recursive: true })
+    mkdirSync(join(folder, 'webui/models/Lora'), { recursive: true })
+    mkdirSync(join(folder, 'disk/ckpts/xl'), { recursive: true })
+    for (const path of ['webui/models/Stable-diffusion/same', 'webui/models/Lora/same', 'disk/ckpts/xl/far'])
+      writeFileSync(join(folder, `${path}.safetensors`), '')
+    const file = join(folder, 'extra_model_paths.yaml')
+    writeFileSync(
+      file,
+      `# ComfyUI's own comments
+a111:
+    base_path: webui/
+    checkpoints: models/Stable-diffusion
+    loras: |
+        models/Lora
+        models/LyCORIS
+other:
+    base_path: $ROOT/disk
+    is_default: true
+    checkpoints: ckpts/
+    custom_nodes: nodes
+`,
+    )
+    const { find } = await findModels(modelFolders(file, { ROOT: folder }), folder)
+    expect(find('xl/far.safetensors', 'models/checkpoints')).toMatchObject({
+      path: 'disk/ckpts/xl/far.safetensors',
+      others: undefined,
+    })
+    const webui = await findModels(modelFolders(join(folder, 'webui')), folder)
+    for (const finder of [{ find }, webui])
+      expect(['checkpoints', 'loras'].map((kind) => finder.find('same.safetensors', `models/${kind}`)?.path)).toEqual([
+        'webui/models/Stable-diffusion/same.safetensors',
+        'webui/models/Lora/same.safetensors',
+      ])
+    writeFileSync(file, 'a111:\n  base_path: nowhere\n  checkpoints: models\n')
+    expect(modelFolders(file)).toEqual([])
+    expect(modelFolders(join(folder, 'webui/none.yaml'))).toEqual([])
+  })
+
   test('outside the given folders are not found, whatever links say', async () => {
-    const { find } = await findModels([join(folder, 'models')], folder)
+    const { find } = await findModels([{ path: join(folder, 'models') }], folder)
     expect(find('secret')).toBeUndefined()
     expect(find('../outside/secret')).toBeUndefined()
   })

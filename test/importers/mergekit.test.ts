@@ -847,4 +847,27 @@ experts:
       "
     `)
   })
+
+  test('anchors, and the keys `<<` of what they name, are read as YAML has them', () => {
+    const { recipe, missing } = imported(`some: &some { weight: 0.5, density: 0.25 }
+other: &other { weight: 0.75, gamma: 0.125 }
+merge_method: ties
+base_model: org/base
+models:
+  - model: org/a
+    parameters: *some
+  - model: org/b
+    parameters: { <<: *some, weight: 1 }
+  - model: org/c
+    parameters:
+      weight: 2
+      <<: [*some, *other]
+`)
+    expect(missing).toEqual([])
+    expect(parse(recipe!).steps.merged.models).toEqual([
+      { model: 'a', weight: 0.5, density: 0.25 },
+      { model: 'b', weight: 1, density: 0.25 },
+      { model: 'c', weight: 2, density: 0.25 },
+    ])
+  })
 })

@@ -235,6 +235,16 @@ describe('sd-mecha', () => {
     expect(worstDifference(numbers, wanted)).toBeLessThan(F16)
   })
 
+  test('a fallback of differences, which `add_difference` of two of them writes', async () => {
+    const text = NEW(
+      'merge "subtract" &1 &2\nmerge "subtract" &2 &0\nmerge "add_difference" &3 &4 alpha=0.5\nmerge "fallback" &5 &3\nmerge "add_difference" &0 &6 alpha=0.5',
+    )
+    const { numbers, code } = await importAndBuild('deltas.mecha', text, FILES)
+    const wanted = each((_, a, b, c) => a + 0.5 * (b - c + 0.5 * (c - a)))
+    expect(worstDifference(numbers, wanted)).toBeLessThan(F16)
+    expect(code).toBe(0)
+  })
+
   test('differences of differences, averages, parts and adapters', () => {
     const { recipe, missing } = imported(
       NEW(

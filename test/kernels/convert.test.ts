@@ -136,6 +136,16 @@ test('BF16: the kernels equal the plain conversions in every bit, and a NaN that
   }
 })
 
+test('F16: the kernel equals the plain conversion in every bit, and NaN stays NaN', () => {
+  const codes = Uint16Array.from({ length: 1 << 16 }, (_, code) => code)
+  for (const n of [0, 1, 7, 8, 9, 1 << 16]) {
+    const some = codes.subarray(codes.length - n)
+    const got = writtenFloats(n, n % 5, (at) => kernels.decodeF16(put(some, 2 * (n % 3)), n, at))
+    const plain = decode('F16', some)
+    expect(plain.every((value, i) => Object.is(got[i], value))).toBe(true)
+  }
+})
+
 test('the tables hold the value of every code', () => {
   const { F8_E4M3, F8_E5M2, BF16 } = decodingTables()
   expect([F8_E4M3.length, F8_E4M3[0x7e], F8_E4M3[0xb8], F8_E4M3[0x7f]]).toEqual([256, 448, -1, NaN])

@@ -157,6 +157,8 @@ describe('an adapter whose ranks depend on its numbers', () => {
   test.each([
     ['amount-missing', { method: 'energy' }],
     ['amount-unused', { amount: 0.5 }],
+    ['amount-no-share', { method: 'energy', amount: 90 }],
+    ['amount-no-share', { method: 'ratio', amount: 20 }],
     ['nothing-extracted', { method: 'threshold', amount: 1000 }],
   ])('needs a number that goes with its method: %s', (code, params) =>
     withModels(async (folder) => {

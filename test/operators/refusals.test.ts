@@ -145,6 +145,7 @@ test('the masks among an operator’s inputs are whole', () => {
     label: '`m`',
     shapes: new Map([['one', [4]]]),
     mask: () => graph.constant(true),
+    constant: () => true,
   }
   const operator = defineOperator({
     id: 'mask.both',

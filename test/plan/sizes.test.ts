@@ -13,6 +13,8 @@ const outline = (tensors: number): Outline =>
 
 interface Counted {
   readonly plan: Plan
+  /** Expressions that there are before any output needs one. */
+  readonly drafted: number
   readonly expressions: number
   readonly pauses: number
   readonly longest: number
@@ -52,8 +54,10 @@ const count = (steps: Readonly<Record<string, unknown>>, tensors: number, known 
     }),
   )
   if (draft.type === 'failed') throw new Error(draft.diagnostics[0]!.message)
+  // They are numbered, and this one is none of the recipe's.
+  const drafted = draft.value.graph.number(0.1234).id
   const plan = work(completeInSlices(draft.value, known))
-  return { plan, expressions: walked.expressions - before, ...counts }
+  return { plan, drafted, expressions: walked.expressions - before, ...counts }
 }
 
 const LINEAR = { merged: { op: 'merge.linear', models: ['a', 'b'] } }
@@ -99,6 +103,31 @@ describe('a chain of steps', () => {
   ])('of %s takes work in proportion to its length', (_, length, step) => {
     const [one, two] = [length, 2 * length].map((n) => count(chain(n, step), 2, FORGETFUL).expressions)
     expect(two! / one!).toBeLessThan(2.2)
+  })
+
+  test('each with a mask of the result before is checked without building any of them', () => {
+    const steps = Object.fromEntries(
+      Array.from({ length: 20 }, (_, i) => {
+        const before = i === 0 ? 'a' : `s${i - 1}`
+        return [
+          [`m${i}`, { op: 'mask.magnitude', model: before, base: 'b', quantile: 0.5 }],
+          [`s${i}`, { op: 'merge.blend', a: before, b: 'b', mask: `m${i}` }],
+        ] as const
+      }).flat(),
+    )
+    expect(count(steps, 3).drafted).toBe(0)
+  })
+
+  test('of masks may be of thousands', () => {
+    const masks = Object.fromEntries(
+      Array.from({ length: 3000 }, (_, i) => [
+        `m${i}`,
+        i === 0 ? { op: 'mask.compare', a: 'a', b: 'b', base: 'b' } : { op: 'mask.complement', mask: `m${i - 1}` },
+      ]),
+    )
+    const { plan, drafted } = count({ ...masks, last: { op: 'merge.blend', a: 'a', b: 'b', mask: 'm2999' } }, 1)
+    expect(drafted).toBe(0)
+    expect(plan.jobs.map((job) => job.sweeps!.passes.length)).toEqual([1])
   })
 
   test('may be of thousands', () => {

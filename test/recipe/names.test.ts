@@ -49,6 +49,11 @@ describe('names', () => {
     expect(problems[0]!.help).toBe('did you mean `base`?')
   })
 
+  test('a name with a slash is one of a step, not a file', () => {
+    const [problem] = problemsOf(recipe('last: { op: merge.blend, a: anime/model, b: base }'))
+    expect(problem!.help).toBe('write `anime`, or `anime.model` if it has an output of that name')
+  })
+
   test('a wrong kind is told with the place it is used at and the place it is defined at', () => {
     const problems = problemsOf(
       recipe(

@@ -35,6 +35,16 @@ outputs:
   ])
 })
 
+test.each([
+  ['0', 'size-not-understood @ 3: 0'],
+  ['-5', 'size-not-understood @ 3: -5'],
+  ['1.5', 'size-without-unit @ 3: 1.5'],
+  ['""', 'size-not-understood @ 3: ""'],
+])('a size of shards of %s is one problem', (size, told) => {
+  const outputs = `outputs: { out: { from: anime, path: out.safetensors, shard_size: ${size} } }\n`
+  expect(tell(problemsOf(`${HEAD}${outputs}`))).toEqual([told])
+})
+
 test('a recipe without its parts is told which', () => {
   expect(
     problemsOf('smelt: 1\n')

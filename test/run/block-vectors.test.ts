@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { createGraph } from '#src/graph/graph.js'
 import { interpret } from '#src/graph/interpret.js'
-import { addToBlocks, createBlockVectors, emptyBlocks } from '#src/run/block-vectors.js'
+import {
+  addToBlocks,
+  addToHeld,
+  createBlockVectors,
+  emptyBlocks,
+  holdBlocks,
+  takeHeld,
+} from '#src/run/block-vectors.js'
+import { kernels, put } from '../kernels/memory-of.js'
 import { columnsOf, fibersOf, rowsOf, visitRuns, type BlockGrid } from '#src/tensor/block-grid.js'
 
 const SIZE = 6 * 35
@@ -9,12 +17,15 @@ const GRIDS: Readonly<Record<string, BlockGrid>> = {
   rows: { shape: [6, 35], blocks: [1, 35] },
   columns: { shape: [6, 35], blocks: [6, 1] },
   blocks: { shape: [6, 35], blocks: [4, 8] },
+  'inputs of a convolution': columnsOf([6, 5, 7]),
+  'fibers of a convolution': fibersOf([6, 5, 7]),
   'the whole tensor': { shape: [1, SIZE], blocks: [1, SIZE] },
 }
 const numbers = (seed: number): Float32Array =>
   Float32Array.from({ length: SIZE }, (_, i) => Math.fround(Math.sin(seed + i * i) * 10))
 const [X, Y] = [numbers(1), numbers(2)]
 const info = (name: string) => ({ name, dtype: 'F32', shape: [6, 35], file: 'f', begin: 0, end: 4 * SIZE }) as const
+type TotalsMeasure = 'sum' | 'dot' | 'max' | 'peak'
 const DATA = {
   read: ({ name }: { name: string }) => Float64Array.from(name === 'x' ? X : Y),
   bernoulli: () => new Uint8Array(),
@@ -22,26 +33,30 @@ const DATA = {
   uniform: () => new Float64Array(),
 }
 
-/** The totals of parts that begin at the given elements, added part by part. */
-const inParts = (grid: BlockGrid, measure: 'sum' | 'dot' | 'max', starts: readonly number[]): number[] => {
+/**
+ * The totals of parts that begin at the given elements, added part by part. Kernels that can hold a part give the same.
+ */
+const inParts = (grid: BlockGrid, measure: TotalsMeasure, starts: readonly number[]): number[] => {
   const all: number[] = []
   starts.forEach((start, i) => {
     const end = starts[i + 1] ?? SIZE
+    const take = { stage: 'block-totals', ports: [0, 1], measure, grid } as const
     const part = emptyBlocks(grid, start, end, measure)
+    const held = holdBlocks(kernels, take, start, end, kernels.alloc)
     const middle = start + Math.floor((end - start) / 3)
     for (const [from, to] of [
       [start, middle],
       [middle, end],
-    ] as const)
-      addToBlocks(
-        part,
-        { stage: 'block-totals', ports: [], measure, grid },
-        [X.subarray(from, to), Y.subarray(from, to)],
-        from,
-      )
+    ] as const) {
+      const [x, y] = [X.subarray(from, to), Y.subarray(from, to)]
+      addToBlocks(part, take, [x, y], from)
+      if (held !== undefined) addToHeld(kernels, held, take, [put(x), put(y)], to - from, from)
+    }
+    if (held !== undefined) expect(takeHeld(kernels, held)).toEqual(part)
     part.numbers.forEach((x, at) => {
       const known = all[part.first + at]
-      all[part.first + at] = known === undefined ? x : measure === 'max' ? Math.max(known, x) : known + x
+      all[part.first + at] =
+        known === undefined ? x : measure === 'max' || measure === 'peak' ? Math.max(known, x) : known + x
     })
   })
   return all
@@ -81,6 +96,26 @@ describe.each(Object.entries(GRIDS))('by %s', (_, grid) => {
       expect(out).toEqual(Float32Array.from(spread.subarray(start, end)))
     }
   })
+})
+
+test('the greatest and the greatest size pass over what is no number, and over infinity', () => {
+  const x = Float32Array.of(NaN, -3, 2, -Infinity, 1, -0, NaN, 2, -4, 5)
+  for (const [measure, columns, rows] of [
+    ['max', [-0, -3, 2, -4, 5], [2, 5]],
+    ['peak', [0, 3, 2, 4, 5], [3, 5]],
+  ] as const)
+    for (const [grid, found] of [
+      [columnsOf([2, 5]), columns],
+      [rowsOf([2, 5]), rows],
+    ] as const) {
+      const take = { stage: 'block-totals', ports: [0], measure, grid } as const
+      const held = holdBlocks(kernels, take, 0, 10, kernels.alloc)!
+      addToHeld(kernels, held, take, [put(x)], 10, 0)
+      const plain = emptyBlocks(grid, 0, 10, measure)
+      addToBlocks(plain, take, [x], 0)
+      expect(takeHeld(kernels, held)).toEqual(plain)
+      expect([...plain.numbers]).toEqual(found)
+    }
 })
 
 test('rows, columns and fibers of a convolution are blocks of it', () => {

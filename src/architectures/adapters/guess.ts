@@ -12,6 +12,10 @@ const SDXL: Guess = { ids: ['sdxl', 'sdxl-small'], title: 'Stable Diffusion XL' 
 const REFINER: Guess = { ids: ['sdxl-refiner'], title: 'Stable Diffusion XL refiner' }
 const SD3: Guess = { ids: ['sd3'], title: 'Stable Diffusion 3' }
 const FLUX: Guess = { ids: ['flux', 'chroma'], title: 'Flux.1' }
+/** Networks that are not told apart by more than their names. */
+const WAN: Guess = { ids: [], title: 'Wan' }
+const QWEN_IMAGE: Guess = { ids: [], title: 'Qwen-Image' }
+const Z_IMAGE: Guess = { ids: [], title: 'Z-Image or Lumina 2' }
 const LANGUAGE: Guess = { ids: LANGUAGE_MODELS, title: 'a language model' }
 
 /** By the width of the text embeddings that a U-Net attends to. */
@@ -21,12 +25,15 @@ const BY_NAME: readonly (readonly [pattern: RegExp, guess: Guess])[] = [
   [/(?:^|[._])(?:double_blocks|single_blocks|single_transformer_blocks)[._]\d/, FLUX],
   [/(?:^|[._])joint_blocks[._]\d/, SD3],
   [/(?:^|\.)model\.layers\.\d+\.(?:self_attn|mlp)\./, LANGUAGE],
+  [/(?:^|[._])blocks[._]\d+[._](?:self|cross)_attn[._][qkvo](?:_img)?\.(?:lora|alpha|diff|hada|lokr|dora)/, WAN],
+  [/(?:^|[._])transformer_blocks[._]\d+[._](?:img|txt)_(?:mlp|mod)[._]/, QWEN_IMAGE],
+  [/(?:^|[._])layers[._]\d+[._]attention[._](?:to_[qkv]|to_out|qkv|out)[._]/, Z_IMAGE],
   [/^(?:lora_te2_text_model|text_encoder_2\.text_model)/, SDXL],
 ]
 
 /** Factors that are as wide as the text: of what attends to it, and of the text encoder itself. */
 const READS_TEXT: readonly RegExp[] = [
-  /attn2[._](?:processor\.)?to_[kv][._](?:.*[._])?(?:down|A)(?:\.\w+)?(?:\.weight)?$/,
+  /attn2[._](?:processor\.)?to_[kv][._](?:.*[._])?(?:down|A|hada_w1_b)(?:\.\w+)?(?:\.weight)?$/,
   /^lora_te_text_model_.*_q_proj\.lora_down\.weight$/,
 ]
 

@@ -19,6 +19,7 @@ import { isFeedforward } from './peft-config.js'
 import { replaceWhole } from './replace.js'
 import { configOf, numberOf, scalesOf, type ScaleSource } from './scale.js'
 import { isSavedWhole } from './whole.js'
+import { patchStacked } from './stacked.js'
 import { widerShapes } from './widen.js'
 
 /** An adapter, as a recipe names it. */
@@ -119,11 +120,13 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
 
   const whole = replaceWhole(grouped.others, names, making)
   const { patched: parameters, rest } = patchParameters(grouped.modules, names, making)
-  const factored = patchModules(rest, names, making)
-  const found = [...whole.problems, ...parameters.problems, ...factored.problems]
+  const { patched: experts, rest: layers } = patchStacked(rest, names, making)
+  const factored = patchModules(layers, names, making)
+  const parts = [whole, parameters, experts, factored]
+  const found = parts.flatMap((part) => part.problems)
   const unmatched = [...whole.unmatched, ...factored.unmatched]
   const patches = new Map<string, Sourced[]>()
-  for (const [tensor, sourced] of [...whole.patches, ...parameters.patches, ...factored.patches])
+  for (const [tensor, sourced] of parts.flatMap((part) => part.patches))
     patches.set(tensor, [...(patches.get(tensor) ?? []), sourced])
   if (found.length === 0 && patches.size === 0)
     return failed(problems.nothingMatched(at, label, model.label, architectureMismatch))

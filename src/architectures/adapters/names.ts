@@ -2,6 +2,7 @@ import { below, DIFFUSION_ROOTS, findRoot, under } from '../../tensor/roots.js'
 import type { Architecture } from '../detect.js'
 import { prefixesOf, type Family, type Form } from './conventions.js'
 import { encoderNames, findEncoder } from './encoder.js'
+import { languageNames } from './language.js'
 import { prefixed, type NameChange, type Part, type Prefixes, type Rows, type Spelling } from './spelling.js'
 import { transformerNames } from './transformer.js'
 import { processorName, unetNames } from './unet.js'
@@ -117,12 +118,24 @@ const UNET = /^(?:down|up|input|output)_blocks\.0\./
 const unknownSpeller = (tensors: Tensors): ((path: string, module: Module) => readonly Named[]) => {
   const root = findRoot(tensors.keys())
   const diffusion = diffusionSpellings(tensors, root, undefined)
+  const language = languageSpeller(tensors)
   return (path, module) => {
     const text = encoderSpellings(path, module, tensors, undefined)
     if (text !== undefined) return text
     const inside = below(root, path)
-    return [[{ path }, ANY], [{ path }, ANY_TEXT, true], ...(inside === undefined ? [] : diffusion(inside))]
+    return [
+      [{ path }, ANY],
+      [{ path }, ANY_TEXT, true],
+      ...language(path),
+      ...(inside === undefined ? [] : diffusion(inside)),
+    ]
   }
+}
+
+/** Language models have the names of some version of transformers, behind that of PEFT. */
+const languageSpeller = (tensors: Tensors): ((path: string) => readonly Named[]) => {
+  const others = languageNames(new Set(modulesOf(tensors).keys()))
+  return (path) => [path, ...others(path)].map((name): Named => [{ path: name }, LANGUAGE])
 }
 
 /** How the modules of a model are spelt, and behind which prefixes. */
@@ -131,7 +144,7 @@ const speller = (
   architecture: Architecture | undefined,
 ): ((path: string, module: Module) => readonly Named[]) => {
   if (architecture === undefined) return unknownSpeller(tensors)
-  if (LANGUAGE_MODELS.includes(architecture.id)) return (path) => [[{ path }, LANGUAGE]]
+  if (LANGUAGE_MODELS.includes(architecture.id)) return languageSpeller(tensors)
   const root = architecture.diffusionPrefix
   const inside = root === undefined || root === '' ? '' : `${root}.`
   const diffusion = root === undefined ? undefined : diffusionSpellings(tensors, root, architecture)

@@ -4,10 +4,11 @@ import type { Diagnostic } from '../../base/diagnostic.js'
 import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import { isFloat } from '../../tensor/dtype.js'
+import { partOfExpert, separateExperts, type ExpertFactors, type ExpertLayer } from './experts.js'
 import type { AdapterModule } from './modules.js'
 import type { AdapterNames, AdapterTarget } from './names.js'
 import type { Patched, Sourced } from './overlap.js'
-import { makePatches } from './patch.js'
+import { makePatches, type Change, type Patch } from './patch.js'
 import type { PatchContext } from './patch-context.js'
 
 type Shape = readonly number[]
@@ -16,9 +17,11 @@ type Shape = readonly number[]
 interface Parameter {
   /** Its name in the adapter's terms, for patterns of ranks. */
   readonly name: string
+  /** The tensor of the model, or what messages call the layers that it has in its place. */
   readonly tensor: string
-  readonly target: AdapterTarget
+  readonly target: AdapterTarget | undefined
   readonly shape: Shape
+  readonly layers?: readonly ExpertLayer[]
 }
 
 /** Below the first of several parameters of a module, PEFT has the next in its place. */
@@ -38,8 +41,15 @@ const parametersOf = (owner: string, names: AdapterNames, making: PatchContext):
   const found = new Map<string, Parameter>()
   for (const key of making.parameters) {
     if (!ownsParameters(owner, [key])) continue
-    const name = `${owner}.${key.slice(key.lastIndexOf('.') + 1)}`
+    const own = key.slice(key.lastIndexOf('.') + 1)
+    const name = `${owner}.${own}`
     const [target, ...others] = names.get(name.endsWith('.weight') ? owner : name) ?? []
+    const separate = target === undefined ? separateExperts(owner, own, names, making.tensors) : undefined
+    if (separate !== undefined) {
+      const { title, shape, layers } = separate
+      found.set(title, { name, tensor: title, target: undefined, shape, layers })
+      continue
+    }
     const tensor = target?.weight
     const shape = tensor === undefined ? undefined : making.tensors.get(tensor)?.shape
     if (target === undefined || tensor === undefined || shape === undefined || others.length > 0) continue
@@ -113,19 +123,23 @@ const turnedOf = (pair: Pair, pairs: readonly Pair[], tensors: PatchContext['ten
   return outputsAreLast(pair[1], tensors) ? true : undefined
 }
 
-const patchPair = (pair: Pair, pairs: readonly Pair[], making: PatchContext): Result<readonly Sourced[]> => {
-  const [module, { name, tensor, target, shape }] = pair
+type Aimed = readonly [tensor: string, sourced: Sourced]
+
+const patchPair = (pair: Pair, pairs: readonly Pair[], making: PatchContext): Result<readonly Aimed[]> => {
+  const [module, { name, tensor, target, shape, layers }] = pair
   const { at, adapter, model } = making
   const called: AdapterModule = { ...module, name }
-  if (shape.length === 2) {
+  const aimed = (weight: string, patch: Patch): Aimed => [weight, { module: module.name, patch }]
+  if (target !== undefined && shape.length === 2) {
     const made = makePatches(called, target, making)
-    return made.type === 'failed' ? made : ok(made.value.aimed.map(({ patch }) => ({ module: module.name, patch })))
+    return made.type === 'failed' ? made : ok(made.value.aimed.map(({ patch }) => aimed(tensor, patch)))
   }
   const [up, down] = [module.tensors.get('up')!, module.tensors.get('down')!]
   const odd = [up, down].find(({ dtype }) => !isFloat(dtype))
   if (odd !== undefined) return failed(factorDtype(at, odd.name, adapter, odd.dtype))
-  const { dtype } = making.tensors.get(tensor)!
-  if (!isFloat(dtype)) return failed(factorDtype(at, tensor, model, dtype))
+  const weights = layers?.map(({ weight }) => weight) ?? [tensor]
+  const whole = weights.find((weight) => !isFloat(making.tensors.get(weight)!.dtype))
+  if (whole !== undefined) return failed(factorDtype(at, whole, model, making.tensors.get(whole)!.dtype))
   const turned = turnedOf(pair, pairs, making.tensors)
   if (turned === undefined) return failed(say.parameterSquare(at, adapter, module.name, tensor, shape))
   const [experts = 1] = shape
@@ -133,8 +147,16 @@ const patchPair = (pair: Pair, pairs: readonly Pair[], making: PatchContext): Re
   if (rank === 0) return failed(rankZero(at, adapter, module.name))
   const scale = making.scaleOf(called, rank)
   if (scale.type === 'failed') return scale
-  const change = { type: 'experts', scale: scale.value, of: { up, down, experts, turned } } as const
-  return ok([{ module: module.name, patch: { text: target.text, rows: undefined, rank, change } }])
+  const of: ExpertFactors = { up, down, experts, turned }
+  const patch = (text: boolean, change: Change): Patch => ({ text, rows: undefined, rank, change })
+  if (layers === undefined) return ok([aimed(tensor, patch(target!.text, { type: 'experts', scale: scale.value, of }))])
+  return ok(
+    layers.map(({ weight, target: own, expert, first }) => {
+      const [rows = 0] = making.tensors.get(weight)!.shape
+      const terms = [[partOfExpert(of, expert, first, rows)]]
+      return aimed(weight, patch(own.text, { type: 'products', scale: scale.value, terms, lengths: undefined }))
+    }),
+  )
 }
 
 /** Patches of parameters that a config names, for modules that own some; the modules that own none are left. */
@@ -152,7 +174,7 @@ export const patchParameters = (
     known.modules.push(module)
     return false
   })
-  const patches: (readonly [string, Sourced])[] = []
+  const patches: Aimed[] = []
   const problems: Diagnostic[] = []
   for (const [owner, { parameters, modules: own }] of owned) {
     const pairs = pair(owner, own, parameters, making)
@@ -161,7 +183,7 @@ export const patchParameters = (
       for (const one of pairs.value) {
         const made = patchPair(one, pairs.value, making)
         if (made.type === 'failed') append(problems, made.diagnostics)
-        else for (const sourced of made.value) patches.push([one[1].tensor, sourced])
+        else append(patches, made.value)
       }
   }
   return { patched: { patches, unmatched: [], problems }, rest }

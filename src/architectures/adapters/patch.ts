@@ -6,7 +6,7 @@ import type { KroneckerFactors } from '../../graph/products.js'
 import { isFloat } from '../../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import { wholeOf, type View } from '../../tensor/view.js'
-import type { ExpertFactors } from './experts.js'
+import type { ExpertFactors, StackedExperts } from './experts.js'
 import { factorsOf, makeTerms, rankOf, type Terms } from './factors.js'
 import { makeInputRotation, type InputRotation } from './input-rotation.js'
 import { makeGeneralised, type Generalised } from './generalised.js'
@@ -28,6 +28,8 @@ export type Change =
   | { readonly type: 'products'; readonly scale: number; readonly terms: Terms; readonly lengths: Lines | undefined }
   /** It adds products, one for each expert. */
   | { readonly type: 'experts'; readonly scale: number; readonly of: ExpertFactors }
+  /** It adds products of experts that the adapter has one by one. */
+  | { readonly type: 'stacked'; readonly scale: number; readonly of: StackedExperts }
   /** It multiplies rows or columns ((IA)³). */
   | { readonly type: 'stretch'; readonly by: Stretch }
   /** It turns rows (OFT, BOFT). */

@@ -1,6 +1,6 @@
 /** How names of adapters' tensors end that no model has: factors of every kind, applied by smelt or not. */
 const FACTOR =
-  /(?:[._]lora[._](?:up|down)|\.lora_(?:up|down|mid|A|B|magnitude_vector)|\.lora_linear_layer\.(?:up|down)|\.hada_[wt][12](?:_[ab])?|\.lokr_(?:w[12]|t2)(?:_[ab])?|\.oft_(?:blocks|diag|R)|\.dora_scale|\.lora_embedding_[AB]|\.ia3_l|\.(?:a|b)[12]\.weight|\.on_input|\.rescale)(?:\.|$)/
+  /(?:[._]lora[12]?[._](?:up|down)|\.lora_(?:up|down|mid|A|B|magnitude_vector)|\.lora_linear_layer\.(?:up|down)|\.hada_[wt][12](?:_[ab])?|\.lokr_(?:w[12]|t2)(?:_[ab])?|\.b?oft_(?:blocks|diag|R|s)|\.dora_scale|\.lora_embedding_[AB]|\.ia3_l|\.(?:a|b)[12]\.weight|\.on_input|\.rescale)(?:\.|$)/
 
 const known = new WeakMap<object, boolean>()
 

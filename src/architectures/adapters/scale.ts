@@ -50,8 +50,12 @@ const byPattern = (patterns: Readonly<Record<string, number>>, path: string): nu
     }
   })?.[1]
 
-/** Prefixes of image generators: their adapters without any alpha have a scale of 1. */
-const UNSCALED = /^(?:unet|transformer|text_encoder(?:_[23])?|diffusion_model|text_encoders|lora_[a-z0-9]+|lycoris)[._]/
+/**
+ * Names of image and video generators, with a prefix of their trainers or bare: their adapters without any alpha have a
+ * scale of 1. PEFT writes `base_model.model.` before all others.
+ */
+const UNSCALED =
+  /^(?:(?:unet|transformer|text_encoder(?:_[23])?|diffusion_model|text_encoders|lora_[a-z0-9]+|lycoris)[._]|(?:(?:single_)?transformer_blocks|(?:double_|single_|joint_|down_|up_|input_|output_)?blocks|mid_block|middle_block|noise_refiner|context_refiner)\.|layers\.\d+\.(?:attention|feed_forward|adaLN_modulation)\.)/
 
 /** The metadata of adapters that smelt makes: modules without an alpha are added as they are. */
 export const SCALE_OF_ONE = ['smelt.lora_scale', '1'] as const

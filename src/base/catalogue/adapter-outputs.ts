@@ -57,7 +57,7 @@ export const modulesUnnamed = (at: Place, adapter: string, modules: UnnamedModul
     `cannot rename ${countModules(modules.unnamed.length)} of ${adapter}: ${why(modules, format)}`,
     {
       at,
-      help: 'choose other `names`, or apply the adapter with `adapter.apply` and make a LoRA of the result with `adapter.extract`; `unmatched: ignore` leaves these modules out, and the result then lacks what they were trained for',
+      help: 'choose other `names` (`peft` has one for every weight, also of language models), or apply the adapter with `adapter.apply` and make a LoRA of the result with `adapter.extract`; `unmatched: ignore` leaves these modules out, and the result then lacks what they were trained for',
     },
   )
 
@@ -78,6 +78,16 @@ export const amountMissing = (at: Place, method: string): Diagnostic =>
   entry('amount-missing', `\`method: ${method}\` needs a number`, {
     at,
     help: `give it as \`amount\`, such as \`amount: ${method === 'threshold' ? '0.05' : '0.9'}\``,
+  })
+
+/** A share of more than all. */
+export const amountNoShare = (at: Place, method: string, amount: number): Diagnostic =>
+  entry('amount-no-share', `the \`amount\` of \`method: ${method}\` is a share, and ${amount} is more than all`, {
+    at,
+    help:
+      method === 'ratio'
+        ? `write what part of the strongest direction is still kept: \`amount: ${Number((1 / amount).toPrecision(3))}\` for ${amount} of kohya’s \`sv_ratio\``
+        : `write it from 0 to 1${amount <= 100 ? `: \`amount: ${Number((amount / 100).toPrecision(3))}\` is ${amount} %` : ''}`,
   })
 
 /** A number for a method that is not given. */

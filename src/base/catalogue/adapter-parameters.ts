@@ -72,3 +72,43 @@ export const layersRepeated = (
       help: `stack the base with \`op: model.stack\`, \`slices: [${ranges.map(([first, end]) => `{ model: …, layers: [${first}, ${end}] }`).join(', ')}]\`, and apply the adapter to the result`,
     },
   )
+
+/** Factors of one expert that do not fit its part of the tensor that holds all experts. */
+export const expertUnfit = (
+  at: Place,
+  adapter: string,
+  module: string,
+  [up, down]: readonly [up: Shape, down: Shape],
+  tensor: string,
+  shape: Shape,
+): Diagnostic =>
+  entry(
+    'adapter-shape',
+    `the factors of ${quoteName(module)} in ${adapter} (${shapeText(up)} and ${shapeText(down)}) do not fit an expert of ${quoteName(tensor)}, which is ${shapeText(shape)}`,
+    {
+      at,
+      help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: download it again',
+    },
+  )
+
+/** Another kind than LoRA, of one expert, for a tensor that holds all experts. */
+export const expertKind = (at: Place, adapter: string, module: string, tensor: string): Diagnostic =>
+  entry(
+    'adapter-unsupported',
+    `${quoteName(module)} of ${adapter} is for one expert, which the model has in ${quoteName(tensor)} along with all others, and it is no plain pair of LoRA factors`,
+    {
+      at,
+      help: 'apply the adapter to the checkpoint of the same model that has its experts one by one, or leave the module out with `exclude`',
+    },
+  )
+
+/** Experts whose gates lie in turns with what they are multiplied with. */
+export const expertsInterleaved = (at: Place, adapter: string, module: string, tensor: string): Diagnostic =>
+  entry(
+    'adapter-unsupported',
+    `${quoteName(module)} of ${adapter} is one matrix of an expert, and ${quoteName(tensor)} holds two of them whose order smelt does not know, since they have biases`,
+    {
+      at,
+      help: 'use an adapter that was trained on the stacked experts (`target_parameters`), or leave the module out with `exclude`',
+    },
+  )

@@ -173,6 +173,10 @@ export const nameOfPath = (
       : `declare the file under ${code(block)} as ${sample(`${name}: ${path}`)}, and write ${code(name)} here`,
   )
 
+/** `step/output` in place of a name. */
+export const outputOfStep = (problem: Diagnostic, step: string, output: string): Diagnostic =>
+  advise(problem, `write ${code(step)}, or ${code(`${step}.${output}`)} if it has an output of that name`)
+
 /** An empty list of models. */
 export const someModels = (problem: Diagnostic, key: string, models: readonly string[]): Diagnostic =>
   advise(problem, `write the names of models: ${sample(`${key}: [${models.join(', ')}]`)}`)

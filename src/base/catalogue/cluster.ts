@@ -9,12 +9,28 @@ export const runFileMissing = (path: string): Diagnostic =>
     help: 'give the folder of a run, `.smelt/runs/ID` beside its recipe; every machine has to see it under this path',
   })
 
+/** The folder of a run vanished while somebody worked with it. */
+export const runGone = (run: string): Diagnostic =>
+  entry('run-gone', `the folder of the run is gone: ${run}`, {
+    at: { type: 'file', path: run },
+    blame: 'run',
+    help: 'if its file system is away, mount it; then run the same `smelt build --on` again, which begins a new run if the folder was deleted',
+  })
+
 /** A file of a run that is not as smelt writes it. */
 export const runFileInvalid = (path: string, reason: string): Diagnostic =>
   entry('run-invalid', `${path} is not a file of a run that this version of smelt can read: ${reason}`, {
     at: { type: 'file', path },
     blame: 'run',
     help: 'use the version of smelt that began the run, or delete the run’s folder and build again',
+  })
+
+/** Bytes of a run's file are not those that were written there. */
+export const runFileAltered = (path: string): Diagnostic =>
+  entry('run-altered', `${path} has changed since the run was laid out`, {
+    at: { type: 'file', path },
+    blame: 'run',
+    help: 'delete the run’s folder and build again; if nobody has touched it, check the file system that holds it',
   })
 
 /** What a task wrote is not there any more, or not as it was. */
@@ -44,6 +60,14 @@ export const runVersion = (what: 'smelt' | 'Node.js', here: string, planned: str
   entry('run-version', `${host} has ${what} ${here}, and the run was planned with ${planned}`, {
     blame: 'run',
     help: `install ${what} ${planned} on ${host}, or leave it out of the run`,
+  })
+
+/** A machine lacks an input that the one which began the run has. */
+export const runInputUnseen = (path: string, host: string): Diagnostic =>
+  entry('run-input-unseen', `${host} sees no ${path}`, {
+    at: { type: 'file', path },
+    blame: 'run',
+    help: 'put it where every machine sees it under this path, or mount its file system there',
   })
 
 /** An input is not the file that the run was planned with. */
@@ -148,22 +172,32 @@ const partHeld = (part: number, why: string): Diagnostic =>
     help: 'run `squeue --me` and `scontrol show job` to see why, or ask the administrators of the cluster; then run the same command again',
   })
 
+/** What a task said last, in one line, and its own advice. */
+const gist = (complaint: string): { readonly said: string; readonly help: string | undefined } => {
+  const lines = complaint.split('\n').map((line) => line.trim())
+  const help = lines.find((line) => line.startsWith('help: '))?.slice('help: '.length)
+  const said = lines.find((line) => /^error\[[\w-]+\]: /.test(line)) ?? lines.findLast((line) => line !== '') ?? ''
+  return { said, help }
+}
+
 const partEnded = (
   part: number,
   reason: 'failed' | 'tried-enough',
   ended: string | undefined,
   complaint: string,
-): Diagnostic =>
-  entry(
+): Diagnostic => {
+  const { said, help = 'repair what it says' } = gist(complaint)
+  return entry(
     'part-failed',
-    `part ${part} ${reason === 'failed' ? 'failed' : 'was tried as often as allowed, and is not done'}${ended === undefined ? '' : ` (${ended})`}${complaint === '' ? '' : `: ${complaint}`}`,
+    `part ${part} ${reason === 'failed' ? 'failed' : 'was tried three times, and is not done'}${ended === undefined ? '' : ` (${ended})`}${said === '' ? '' : `: ${said}`}`,
     {
       blame: 'run',
       help:
         REMEDIES[ended ?? ''] ??
-        'repair what it says and run the same command again: what is done stays done; `smelt follow` shows all parts',
+        `${help}${help.endsWith('same command again') ? '' : '; then run the same command again'}: what is done stays done`,
     },
   )
+}
 
 /** What helps where the scheduler ended a task, by its word for why. */
 const REMEDIES: Readonly<Record<string, string>> = {
@@ -206,6 +240,8 @@ export const runWords = {
   resumed: (id: string, done: number, parts: string, run: string): string =>
     `run ${id} goes on: ${done} of ${parts} done in ${run}\n`,
   again: (part: number): string => `part ${part} is begun again\n`,
+  waiting: (part: number, reason: string, run: string): string =>
+    `Slurm lets part ${part} wait (${reason}): if that will not pass, run \`smelt cancel ${run}\`, change the cluster file and build again\n`,
   released: (part: number): string => `Slurm holds part ${part}: releasing it\n`,
   unanswered: (seconds: number): string =>
     `Slurm has not answered for ${seconds} seconds: waiting; its tasks go on, and Ctrl-C leaves them running\n`,

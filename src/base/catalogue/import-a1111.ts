@@ -8,8 +8,14 @@ export const a1111Says = {
   elementsXl:
     'of SDXL models, supermerger takes other blocks for elemental merge than its numbers say; the recipe takes those that they say',
   left: 'this version of supermerger leaves these as the first model has them',
-  embeddingsXl:
-    'of SDXL models, supermerger leaves `time_embed` and `label_emb` as the first model has them: if these are of SDXL, pass --models, or add `"!**.time_embed"` and `"!**.label_emb"` to `layers`',
+  otherNetworks:
+    'of SDXL models, supermerger leaves `time_embed` and `label_emb` as the first model has them, and of Flux models the VAE and all that is called `scale`: if these are such models, pass --models, or add them to `layers` with `!` in front',
+  blank:
+    'two spaces, or a space at an end, make an empty word, which supermerger finds in every name: the entry is for all of its blocks, or all of their layers',
+  elementWithBlank: (word: string): string =>
+    `\`${word.replaceAll('`', "'")}\` has a space in it, which is in no name: supermerger and this recipe find nothing by it`,
+  passedOver: (entry: string): string =>
+    `\`${entry.replaceAll('`', "'")}\` is no entry \`BLOCKS:ELEMENTS:RATIO\`, so supermerger passes it over; a comma ends an entry, and spaces stand between elements`,
   namedTwice:
     'a tensor whose name fits two elements of Include or Exclude counts as named; to supermerger it is not named',
   excluded: 'what supermerger excludes stays as the first model has it',
@@ -55,6 +61,10 @@ export const a1111Lacks = {
   calcmode: 'smelt has no operator for this calculation',
   cosine:
     'it weighs each tensor by similarities over the whole of the models; smelt has `merge.cosine_a` and `merge.cosine_b`, which take each tensor by itself',
+  mixerCosine:
+    'it weighs each column by where its similarity stands among those of its tensor, and versions of Model Mixer differ in what they then merge; `merge.cosine_a` and `merge.cosine_b` weigh by the similarity itself',
+  extract: 'smelt has no operator for it, and the metadata does not tell its `gamma`',
+  smoothAdd: 'it smooths differences along rows and columns, for which smelt has no operator',
   rebasin: 'it permutes the channels of one model to fit the other, which smelt does not',
   calcmodeFor: (mode: string): string => `smelt has this calculation for ${mode} alone`,
   blockCount: (count: number): string => `${count} block weights; smelt knows 20, 21, 26 and 61`,

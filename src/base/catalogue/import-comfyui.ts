@@ -44,6 +44,12 @@ export const firstMerger =
 export const magnitudeMerger =
   'the pack gave this node up in January 2024, after its meaning had changed; write a step with `mask.magnitude` and one with `merge.blend`'
 
+export const emptyStack = 'the list has no checkpoint that is switched on, or ratios whose sum is 0'
+
+/** What the numbers of a list of checkpoints are. */
+export const roundedRatios =
+  'the node divides ratios by their sum and rounds them to two digits: `keep` is 1 − what it merges with'
+
 /** Kinds of extraction that smelt does not have. */
 export const extractsWhole =
   'smelt extracts factors of a rank; to write a whole difference, save it with `ModelSave`, which becomes `model.subtract` with `delta: true`'
@@ -75,7 +81,7 @@ export const clipNames =
 export const fp8Load = (dtype: string): string =>
   `ComfyUI loads this model as ${dtype}; smelt computes with what the file holds. To write such a file, add \`dtype: ${dtype.startsWith('fp8_e5m2') ? 'f8_e5m2' : 'f8_e4m3'}\` to the output`
 export const vaeRoot = 'as Stable Diffusion has it; in a Flux checkpoint it is `vae`'
-export const skippedKeys = 'as ComfyUI, which leaves out what has no target'
+export const skippedKeys = 'as in ComfyUI, which leaves out what has no target'
 
 /** Comment lines of recipes. */
 export const draws =

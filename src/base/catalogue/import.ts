@@ -5,7 +5,7 @@ import { listNames, quoteName } from './file-entry.js'
 
 /** What `smelt import` reads, for messages. */
 const READABLE =
-  'ComfyUI workflows (JSON, PNG, or the metadata of a safetensors file), mergekit configurations, sd-mecha recipes, and what the AUTOMATIC1111 web UI and supermerger write (also `mbwpresets.txt`)'
+  'ComfyUI workflows (JSON, PNG, WebP, or the metadata of a safetensors file), mergekit configurations, sd-mecha recipes, and what the AUTOMATIC1111 web UI and supermerger write (also `mbwpresets.txt`)'
 
 /** What the file of `smelt import` should be. */
 export const importableFile = 'a file to import'
@@ -44,7 +44,7 @@ export const emptyFile = { where: 'the file', what: 'nothing to merge', why: 'it
 /** A file that no importer reads, by why. */
 export const notImportable = (path: string, why: 'binary' | 'large' | 'unknown' | 'no-metadata'): Diagnostic => {
   const what = {
-    binary: `${path} is neither text, nor a PNG, nor a safetensors file`,
+    binary: `${path} is neither text, nor a PNG or WebP, nor a safetensors file`,
     large: `${path} is larger than 64 MB`,
     unknown: `${path} is not in a format that smelt can import`,
     'no-metadata': `the metadata of ${path} does not say how it was made`,
@@ -66,13 +66,17 @@ export const nothingImported = (path: string): Diagnostic =>
     help: 'the messages above say what is in the way',
   })
 
-/** `--models` is not a folder. */
+/** `--models` is neither a folder nor ComfyUI's list of them. */
 export const modelsNotFolder = (folder: string): Diagnostic =>
-  entry('models-not-folder', `${folder} is not a folder`, {
-    at: { type: 'option', name: '--models' },
-    blame: 'usage',
-    help: 'pass the folder in which your models are: `--models ~/ComfyUI/models`',
-  })
+  entry(
+    'models-not-folder',
+    `${folder} is not a folder, and no \`extra_model_paths.yaml\` that names any that are there`,
+    {
+      at: { type: 'option', name: '--models' },
+      blame: 'usage',
+      help: 'pass the folder in which your models are: `--models ~/ComfyUI/models`',
+    },
+  )
 
 /** `smelt import` would overwrite a file. */
 export const importExists = (path: string): Diagnostic =>

@@ -40,7 +40,7 @@ export const doneWords = {
   cacheFreed: (bytes: string, folder: string): string => `removed ${bytes} from ${folder}`,
   moved: (read: string, written: string): string => `read ${read} and wrote ${written} of tensors`,
   movedByTasks: 'tasks computed the parts, which are in place now',
-  notMoved: 'nothing to read or write',
+  notMoved: 'nothing to compute',
   nothingToRepair: (tensors: string): string => `nothing to repair in ${tensors}`,
   reused: (what: readonly string[]): string => `reused ${what.join(' and ')} from earlier builds`,
   verified: (files: string, one: boolean, read: string, time: string): string =>

@@ -29,13 +29,22 @@ export const patternSelectsNothing = (
   pattern: string,
   suggestion: string | undefined,
   tops: readonly string[],
+  /** True for the left side of a rule, which cannot be optional. */
+  isRule: boolean,
   at?: Place,
 ): Diagnostic =>
   entry('pattern-selects-nothing', `\`${pattern}\` selects no tensor`, {
     at,
-    // On the command line there is no way to say so.
-    help: `${suggestion ?? beginnings(tops)}${at?.type === 'option' ? '' : ` If it may select nothing, write \`{ match: "${pattern}", optional: true }\`.`}`,
+    help: `${suggestion ?? beginnings(tops)}${emptyAllowed(pattern, isRule, at)}`,
   })
+
+/** How to say that a pattern may select nothing; on the command line there is no way to. */
+const emptyAllowed = (pattern: string, isRule: boolean, at: Place | undefined): string =>
+  at?.type === 'option'
+    ? ''
+    : isRule
+      ? ' Delete the rule if the model has no such layers.'
+      : ` If it may select nothing, write \`{ match: "${pattern}", optional: true }\`.`
 
 /** A pattern that is too long. */
 export const patternTooLong = (length: number, most: number, at?: Place): Diagnostic =>

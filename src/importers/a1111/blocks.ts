@@ -1,6 +1,5 @@
 import { a1111Lacks } from '../../base/catalogue/import-a1111.js'
 import type { Yaml } from '../../document/write.js'
-import { oneMinus } from '../numbers.js'
 
 /** Names of blocks in the order of supermerger: those of Stable Diffusion 1, of which XL has a part. */
 export const BLOCKS: readonly string[] = [
@@ -11,15 +10,21 @@ export const BLOCKS: readonly string[] = [
 ]
 
 /** Why a calculation cannot be said. */
-export const whyNot = (calcmode: string): string =>
-  /^cosine[ab]$/i.test(calcmode)
-    ? a1111Lacks.cosine
-    : /^rebasin/i.test(calcmode)
-      ? a1111Lacks.rebasin
-      : a1111Lacks.calcmode
+export const whyNot = (calcmode: string): string => WHY.find(([of]) => of.test(calcmode))?.[1] ?? a1111Lacks.calcmode
+
+const WHY: readonly (readonly [RegExp, string])[] = [
+  [/^cosine[ab]$/i, a1111Lacks.cosine],
+  [/cosine/i, a1111Lacks.mixerCosine],
+  [/^rebasin/i, a1111Lacks.rebasin],
+  [/^extract/i, a1111Lacks.extract],
+  [/^smoothadd/i, a1111Lacks.smoothAdd],
+]
+
+/** The number of block weights of Flux. */
+export const FLUX_BLOCKS = 61
 
 /** Lengths of lists of block weights that smelt knows, BASE and all. */
-const LENGTHS: ReadonlySet<number> = new Set([20, 21, 26, 61])
+const LENGTHS: ReadonlySet<number> = new Set([20, 21, 26, FLUX_BLOCKS])
 
 /** True for a list of block weights that smelt knows. */
 export const isBlockList = (list: readonly number[]): boolean => LENGTHS.has(list.length) && list.every(Number.isFinite)
@@ -27,7 +32,7 @@ export const isBlockList = (list: readonly number[]): boolean => LENGTHS.has(lis
 /** A list of block weights as numbers per layer, changed by `of`. */
 export const blockWeights = (list: readonly number[], of: (x: number) => number): Yaml => ({ mbw: list.map(of) })
 
-/** Blocks that a text of supermerger names: `IN00-IN04 M00`, after `NOT` all others; all where it names none. */
+/** Blocks that a text of Model Mixer names: `IN00-IN04 M00`, after `NOT` all others; all where it names none. */
 export const readBlocks = (text: string): readonly string[] | { readonly why: string } => {
   const words = text
     .trim()
@@ -58,22 +63,45 @@ export interface Followers {
 /** supermerger at first, for Stable Diffusion 1 and 2. */
 export const FOLLOWERS: Followers = { vae: true, embeddings: 'IN00', out: 'OUT11' }
 
-/** Names below which the tensors of some blocks are, with what follows them. */
-const pathsOf = (blocks: readonly string[], { vae, embeddings, out }: Followers): readonly string[] => {
-  const numbers = (stem: string): readonly number[] =>
-    blocks.flatMap((b) => (b.startsWith(stem) ? [Number(b.slice(stem.length))] : []))
-  const group = (path: string, list: readonly number[]): readonly string[] =>
-    list.length === 0 ? [] : [`${path}.${list.length === 1 ? list[0]! : `{${ranges(list)}}`}`]
-  const [ins, outs] = [numbers('IN'), numbers('OUT')]
-  return [
+/** Where the tensors of a block are: below a name, all of which begins every tensor's whole name. */
+interface Place {
+  readonly path: string
+  readonly head: string
+}
+
+const UNET = 'model.diffusion_model'
+
+/** Where the tensors of some blocks are, with what follows them. */
+const placesOf = (blocks: readonly string[], { vae, embeddings, out }: Followers): readonly Place[] => {
+  const numbered = (stem: string, path: string): readonly string[] =>
+    blocks.flatMap((b) => (b.startsWith(stem) ? [`${path}.${Number(b.slice(stem.length))}`] : []))
+  const outside = [
     ...(blocks.includes('BASE') ? ['cond_stage_model', 'conditioner'] : []),
     ...(blocks.includes('BASE') && vae ? ['first_stage_model'] : []),
+  ]
+  const inside = [
     ...(blocks.includes(embeddings ?? '') ? ['time_embed', 'label_emb'] : []),
-    ...group('input_blocks', ins),
+    ...numbered('IN', 'input_blocks'),
     ...(blocks.includes('M00') ? ['middle_block'] : []),
-    ...group('output_blocks', outs),
+    ...numbered('OUT', 'output_blocks'),
     ...(blocks.includes(out ?? '') ? ['out'] : []),
   ]
+  return [
+    ...outside.map((path) => ({ path, head: `${path}.` })),
+    ...inside.map((path) => ({ path, head: `${UNET}.${path}.` })),
+  ]
+}
+
+/** Paths with those of one kind of block together: `input_blocks.{0..2}`. */
+const together = (places: readonly Place[]): readonly string[] => {
+  const groups = new Map<string, number[]>()
+  for (const { path } of places) {
+    const [stem, number] = path.split('.')
+    groups.set(stem!, [...(groups.get(stem!) ?? []), ...(number === undefined ? [] : [Number(number)])])
+  }
+  return [...groups].map(([stem, list]) =>
+    list.length === 0 ? stem : `${stem}.${list.length === 1 ? list[0]! : `{${ranges(list)}}`}`,
+  )
 }
 
 /** Numbers in braces: `0..4` for a run, else one by one. */
@@ -84,11 +112,28 @@ const ranges = (list: readonly number[]): string =>
 
 const escape = (text: string): string => text.replace(/[[\]{}?!*@+()|\\]/g, (c) => `[${c}]`)
 
-/** The pattern of the tensors of some blocks whose names contain a text; of all of them where it is empty. */
-export const blockPattern = (blocks: readonly string[], element: string, followers = FOLLOWERS): string =>
-  blocks.length === BLOCKS.length && followers.vae
-    ? patternBelow([], element)
-    : patternBelow(pathsOf(blocks, followers), element)
+/**
+ * Patterns of the tensors of some blocks whose whole names contain a text; of all tensors of theirs where it is empty.
+ * None where there are no blocks.
+ */
+export const blockPatterns = (blocks: readonly string[], element: string, followers = FOLLOWERS): readonly string[] => {
+  if (blocks.length === BLOCKS.length && followers.vae) return [patternBelow([], element)]
+  const places = placesOf(blocks, followers)
+  if (places.length === 0) return []
+  if (element === '') return [patternBelow(together(places), '')]
+  // What names a block is in the names of all of its tensors.
+  const [whole, parts] = [true, false].map((is) => places.filter(({ head }) => head.includes(element) === is))
+  const across = parts!.flatMap(({ path, head }) =>
+    Array.from({ length: element.length - 1 }, (_, i) => i + 1)
+      .filter((length) => head.endsWith(element.slice(0, length)))
+      .map((length) => `${patternBelow([path], '')}.${escape(element.slice(length))}*`),
+  )
+  return [
+    ...(whole!.length === 0 ? [] : [patternBelow(together(whole!), '')]),
+    ...(parts!.length === 0 ? [] : [patternBelow(together(parts!), element)]),
+    ...across,
+  ]
+}
 
 /** The pattern of the tensors below some names that contain a text; of all tensors where there are no names. */
 export const patternBelow = (paths: readonly string[], element: string): string => {
@@ -102,48 +147,4 @@ export const patternBelow = (paths: readonly string[], element: string): string 
   if (paths.length === 0) return tail === '' ? '*' : `**.${tail}`
   const stem = paths.length === 1 ? paths[0]! : `{${paths.join(',')}}`
   return `**.${stem}${tail === '' ? '' : `.**.${tail}`}`
-}
-
-/** One entry of elemental merge. */
-export interface Elemental {
-  readonly patterns: readonly string[]
-  readonly ratio: number
-}
-
-/** Reads an entry `BLOCKS:ELEMENTS:RATIO`. */
-export const readElemental = (entry: string, followers = FOLLOWERS): Elemental | { readonly why: string } => {
-  const [blocks, elements, ratio, ...rest] = entry.split(':')
-  const number = Number(ratio)
-  if (rest.length > 0 || ratio === undefined || ratio.trim() === '' || !Number.isFinite(number))
-    return { why: a1111Lacks.elemental }
-  const found = readBlocks(blocks!)
-  if ('why' in found) return found
-  const words = elements!
-    .trim()
-    .split(/[\s,]+/)
-    .filter((w) => w !== '')
-  if (words[0]?.toUpperCase() === 'NOT') return { why: a1111Lacks.elements }
-  return {
-    patterns: (words.length === 0 ? [''] : words).map((word) => blockPattern(found, word, followers)),
-    ratio: number,
-  }
-}
-
-/** Numbers per layer with the entries of elemental merge behind them, each as 1 − ratio or as it is. */
-export const withElemental = (base: Yaml, entries: readonly Elemental[], share: boolean): Yaml => {
-  if (entries.length === 0) return base
-  const rules = new Map<string, Yaml>(
-    typeof base === 'number'
-      ? [['default', base]]
-      : base instanceof Map
-        ? [...(base as ReadonlyMap<string, Yaml>)]
-        : (Object.entries(base as object) as [string, Yaml][]),
-  )
-  for (const { patterns, ratio } of entries)
-    for (const pattern of patterns) {
-      // A pattern that comes again has its place at the end.
-      rules.delete(pattern)
-      rules.set(pattern, share ? oneMinus(ratio) : ratio)
-    }
-  return rules
 }

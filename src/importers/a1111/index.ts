@@ -3,8 +3,10 @@ import { isObject } from '../../base/is-object.js'
 import { createDraft } from '../draft.js'
 import type { ModelFinder } from '../find-models.js'
 import type { Importer, ImportInput, ImportResult } from '../importer.js'
-import { mergeSupermerger, mergeWebui, type Merge, type MergeContext } from './merges.js'
+import type { Merge, MergeContext } from './context.js'
 import { bareName, mergeMixer } from './mixer.js'
+import { mergeSupermerger } from './supermerger.js'
+import { mergeWebui } from './webui.js'
 
 const KINDS: Readonly<Record<string, (context: MergeContext, merge: Merge) => string | undefined>> = {
   webui: mergeWebui,

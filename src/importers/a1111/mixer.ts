@@ -3,8 +3,8 @@ import { isObject } from '../../base/is-object.js'
 import type { Yaml } from '../../document/write.js'
 import type { Field } from '../importer.js'
 import { oneMinus } from '../numbers.js'
-import { blockPattern, isBlockList, patternBelow, readBlocks, whyNot, type Followers } from './blocks.js'
-import { KEEP, numberOf, orOne, SELF, textOf, type Merge, type MergeContext } from './merges.js'
+import { blockPatterns, isBlockList, patternBelow, readBlocks, whyNot, type Followers } from './blocks.js'
+import { KEEP, numberOf, orOne, SELF, textOf, type Merge, type MergeContext } from './context.js'
 
 /** Layers that a pattern takes out, if there are any. */
 const without = (pattern: string): Yaml => ({ match: `!${pattern}`, optional: true })
@@ -148,8 +148,9 @@ const rulesOf = ({ miss }: MergeContext, text: string): readonly (readonly [stri
     const found = blocks === '' ? [] : readBlocks(blocks)
     if ('why' in found) return miss(`\`${entry}\``, found.why)
     for (const word of words.length === 0 ? [''] : words) {
-      const pattern = blocks === '' ? outsidePattern(word) : blockPattern(found, word, ALONE)
-      if (pattern !== undefined) rules.push([pattern, number])
+      const outside = outsidePattern(word)
+      const patterns = blocks !== '' ? blockPatterns(found, word, ALONE) : outside === undefined ? [] : [outside]
+      for (const pattern of patterns) rules.push([pattern, number])
     }
   }
   return rules

@@ -3,7 +3,8 @@ import { isPreset } from '../../operators/presets.js'
 import { createDraft, type DraftBuilder } from '../draft.js'
 import type { Field, Importer, ImportInput, ImportResult } from '../importer.js'
 import { oneMinus } from '../numbers.js'
-import { blockWeights, isBlockList, readElemental, withElemental, type Elemental } from './blocks.js'
+import { blockWeights, isBlockList } from './blocks.js'
+import { readElemental, withElemental, type Elemental } from './elements.js'
 
 const NUMBER = String.raw`[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?`
 const LIST = new RegExp(String.raw`^\s*${NUMBER}(?:\s*,\s*${NUMBER}){18,109}\s*$`, 'i')
@@ -75,8 +76,12 @@ const importElemental = (draft: DraftBuilder, input: ImportInput): void => {
   for (const [line, number] of linesOf(input.text))
     for (const text of entriesOf(line)) {
       const entry = readElemental(text)
-      if ('why' in entry) draft.missing(`line ${number}`, `\`${text.trim()}\``, entry.why)
-      else entries.push(entry)
+      if (entry === undefined) draft.note(`line ${number}`, a1111Says.passedOver(text.trim()))
+      else if ('why' in entry) draft.missing(`line ${number}`, `\`${text.trim()}\``, entry.why)
+      else {
+        if (entry.note !== undefined) draft.note(`line ${number}`, entry.note)
+        entries.push(entry)
+      }
     }
   if (entries.length === 0) return
   addBlend(draft, input.title, addModels(draft), ['keep', withElemental(1, entries, true), a1111Says.elements])

@@ -10,6 +10,48 @@ const sd1 = [
   'out.',
 ]
 
+/** Blocks of SDXL that have transformers: as many as these in the middle block, the input and the output blocks. */
+const MIDDLE = 10
+const INPUTS: ReadonlyMap<number, number> = new Map([
+  [4, 2],
+  [5, 2],
+  [7, 10],
+  [8, 10],
+])
+const OUTPUTS: ReadonlyMap<number, number> = new Map([
+  [0, 10],
+  [1, 10],
+  [2, 10],
+  [3, 2],
+  [4, 2],
+  [5, 2],
+])
+const TRANSFORMER_PARTS =
+  'norm1 attn1.to_q attn1.to_k attn1.to_v attn1.to_out ff.net norm2 attn2.to_q attn2.to_k attn2.to_v attn2.to_out norm3'.split(
+    ' ',
+  )
+
+/** The widgets of a node with one for each transformer of SDXL, or one for each of `parts` of each. */
+const sdxlTransformers = (parts: readonly string[]): readonly string[] => {
+  const inside = (path: string, count: number): readonly string[] =>
+    range(count, (i) => `${path}transformer_blocks.${i}.`).flatMap((one) => parts.map((part) => `${one}${part}`))
+  const block = (path: string, count: number | undefined): readonly string[] => [
+    `${path}.0.`,
+    ...(count === undefined ? [] : [`${path}.1.`, ...inside(`${path}.1.`, count)]),
+  ]
+  return [
+    'time_embed.',
+    'label_emb.',
+    ...range(9, (i) => `input_blocks.${i}`).flatMap((path, i) => block(path, INPUTS.get(i))),
+    'middle_block.0.',
+    'middle_block.1.',
+    ...inside('middle_block.1.', MIDDLE),
+    'middle_block.2.',
+    ...range(9, (i) => `output_blocks.${i}`).flatMap((path, i) => block(path, OUTPUTS.get(i))),
+    'out.',
+  ]
+}
+
 const sd3 = (blocks: number): readonly string[] => [
   'pos_embed.',
   'x_embedder.',
@@ -55,6 +97,9 @@ export const BLOCK_CLASSES: Readonly<Record<string, readonly string[]>> = {
     ...range(9, (i) => `output_blocks.${i}`),
     'out.',
   ],
+  ModelMergeBlockNumber: sd1,
+  ModelMergeSDXLTransformers: sdxlTransformers(['']),
+  ModelMergeSDXLDetailedTransformers: sdxlTransformers(TRANSFORMER_PARTS),
   ModelMergeSD3_2B: sd3(24),
   ModelMergeSD35_Large: sd3(38),
   ModelMergeAuraflow: [
@@ -106,6 +151,17 @@ export const BLOCK_CLASSES: Readonly<Record<string, readonly string[]>> = {
     'img_emb.',
     ...range(40, (i) => `blocks.${i}.`),
     'head.',
+  ],
+  ModelMergeKrea2: [
+    'first.',
+    'tmlp.',
+    'txtmlp.',
+    'tproj.',
+    ...range(2, (i) => `txtfusion.layerwise_blocks.${i}.`),
+    'txtfusion.projector.',
+    ...range(2, (i) => `txtfusion.refiner_blocks.${i}.`),
+    ...range(28, (i) => `blocks.${i}.`),
+    'last.',
   ],
   ModelMergeQwenImage: [
     'pos_embeds.',

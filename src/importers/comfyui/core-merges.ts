@@ -7,7 +7,7 @@ import {
 } from '../../base/catalogue/import-comfyui.js'
 import type { Yaml } from '../../document/write.js'
 import { BLOCK_CLASSES, MAY_BE_ABSENT, TENSORS } from './block-classes.js'
-import type { Lane } from './lanes.js'
+import type { Lane, LaneStep } from './lanes.js'
 import type { Gap, NodeClass, Value, Visit, Widget } from './nodes.js'
 import { layersOf, numbersField, rulesOf, type LayerNumber } from './rules.js'
 import { MISMATCH, MISSING, stepOf } from './steps.js'
@@ -20,13 +20,14 @@ const bothOf = (visit: Visit, names: readonly [string, string]): readonly [Lane,
 }
 
 /** `keep·a + (1 − keep)·b`. Merges of model and text encoder by one number are one step where they can be. */
-const blend = (visit: Visit, a: Lane, b: Lane, keep: Yaml, comment?: string): Value =>
+export const blend = (visit: Visit, a: Lane, b: Lane, keep: Yaml, comment?: string, index?: number): LaneStep =>
   stepOf(visit, {
     kind: a.lane === 'model' ? 'merge' : `merge_${a.lane}`,
     op: 'merge.blend',
     first: a,
     others: [b],
     comment,
+    ...(index === undefined ? {} : { index }),
     fields: ([first, second], layers) => [
       ['a', first!],
       ['b', second!],
@@ -38,7 +39,7 @@ const blend = (visit: Visit, a: Lane, b: Lane, keep: Yaml, comment?: string): Va
       typeof keep !== 'number'
         ? undefined
         : {
-            key: `blend ${keep}`,
+            key: `blend ${keep} ${index ?? ''}`,
             fields: ([first, second], layers) => [['a', first!], ['b', second!], ['keep', keep], ...layers, MISSING],
           },
   })

@@ -151,6 +151,7 @@ export const createEvaluation = (
       mask: (name) => linkOf<Extract<Value, { readonly type: 'mask' }> | never>(name)?.task,
       weights: linkOf,
       loras: (name) => linkOf<Extract<Value, { readonly type: 'loras' }> | never>(name)?.loras ?? [],
+      models: (name) => linkOf<Extract<Value, { readonly type: 'models' }> | never>(name)?.models ?? [],
       number: (name) => values.get(name) as number,
       seed: () => {
         const seed = values.get('seed') as number

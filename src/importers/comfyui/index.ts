@@ -2,6 +2,7 @@ import { draws, dtypes, ignored, largeWorkflow } from '../../base/catalogue/impo
 import { createDraft } from '../draft.js'
 import type { Importer, ImportInput } from '../importer.js'
 import { isApiFormat, readApiFormat, unwrapPrompt } from './api-format.js'
+import { COMFYROLL_MERGES } from './comfyroll-merges.js'
 import { CORE_MERGES } from './core-merges.js'
 import { DAREMERGE_MERGES } from './daremerge-merges.js'
 import { DAREMERGE_NUMBERS } from './daremerge-numbers.js'
@@ -21,6 +22,7 @@ const CLASSES = new Map([
   ...LOADERS,
   ...LORA_PACKS,
   ...CORE_MERGES,
+  ...COMFYROLL_MERGES,
   ...DAREMERGE_NUMBERS,
   ...DAREMERGE_MERGES,
   ...DAREMERGE_OTHERS,

@@ -21,13 +21,14 @@ const fileOf = (visit: Visit, name: string, folder: string) => ({
   where: visit.where,
 })
 
-const sources = (
+/** The parts of a file that a node names. */
+export const sources = (
   visit: Visit,
   widget: string,
   folder: string,
   lanes: readonly LaneName[],
   bare: boolean,
-): readonly Value[] | Gap => {
+): readonly LaneSource[] | Gap => {
   const path = visit.text(widget)
   if (path === '') return visit.gap(widget, noFile)
   // ComfyUI knows a file by its path, and so do lanes that meet again.

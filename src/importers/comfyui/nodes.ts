@@ -7,13 +7,21 @@ import type { Task } from './task.js'
 export type Widget = readonly [name: string, value: number | string | boolean]
 
 /** What links carry, as far as merging needs it. */
-export type Kind = 'model' | 'clip' | 'vae' | 'mask' | 'weights' | 'loras' | 'value'
+export type Kind = 'model' | 'clip' | 'vae' | 'mask' | 'weights' | 'loras' | 'models' | 'value'
 
 /** A LoRA by its file, and its strengths for the model and the text encoder. */
 export interface Lora {
   readonly name: string
   readonly strength: number
   readonly clipStrength: number
+}
+
+/** A checkpoint of a list, and the shares that are merged of its model and its text encoder. */
+export interface Stacked {
+  readonly model: Lane
+  readonly clip: Lane
+  readonly ratio: number
+  readonly clipRatio: number
 }
 
 /** Something that smelt cannot say, and why. */
@@ -31,6 +39,7 @@ export type Value =
   /** `like` is a model whose layers the numbers are for. */
   | { readonly type: 'weights'; readonly task: Task; readonly like: Lane }
   | { readonly type: 'loras'; readonly loras: readonly Lora[] }
+  | { readonly type: 'models'; readonly models: readonly Stacked[] }
   | { readonly type: 'value'; readonly value: unknown }
   | Gap
 
@@ -48,6 +57,8 @@ export interface Visit {
   weights(input: string): Extract<Value, { readonly type: 'weights' }>
   /** The LoRAs of a list; none where nothing is linked. */
   loras(input: string): readonly Lora[]
+  /** The checkpoints of a list; none where nothing is linked. */
+  models(input: string): readonly Stacked[]
   number(widget: string): number
   /** A seed: as text where it has more digits than a number keeps. */
   seed(): number | string

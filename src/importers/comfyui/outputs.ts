@@ -72,7 +72,7 @@ const pathOf = (prefix: string): readonly string[] =>
     .map((segment) =>
       segment
         .replace(/[^\p{L}\p{N} ._+()-]+/gu, '-')
-        .replace(/^[ .-]+|[ .-]+$/g, '')
+        .replace(/^[ .-]+|[ ._-]+$/g, '')
         .slice(0, 80),
     )
     .filter((segment) => segment !== '')

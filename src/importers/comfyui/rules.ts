@@ -49,15 +49,40 @@ export const rulesOf = (
     has === undefined
       ? all
       : all.filter((n) => has(n.layers)).map(({ layers, value }): LayerNumber => ({ layers, value }))
-  const different = numbers.filter((n) => n.value !== fallback)
+  const byLayers = new Map(numbers.map(({ layers, value }) => [layers, value]))
+  /** What layers take without a rule of their own: the number of what they are within, which comes before them. */
+  const without = (layers: string): number => {
+    for (let end = layers.lastIndexOf('.'); end !== -1; end = layers.lastIndexOf('.', end - 1)) {
+      const value = byLayers.get(layers.slice(0, end))
+      if (value !== undefined) return value
+    }
+    return fallback
+  }
+  const different = numbers.filter((n) => n.value !== without(n.layers))
   if (different.length === 0) return fallback
   const rules = new Map<string, Yaml>([['default', fallback]])
   const neighbour = numbers.findLast((n) => n.mayBeAbsent !== true && !n.layers.includes('.'))
   const unsure = neighbour === undefined ? [] : different.filter((n) => n.mayBeAbsent === true)
   for (const { layers, value } of unsure) rules.set(`@(${layers}|${neighbour!.layers})`, value)
   if (unsure.length > 0) rules.set(neighbour!.layers, neighbour!.value)
-  for (const { layers, value, mayBeAbsent } of different) if (mayBeAbsent !== true) rules.set(layers, value)
+  for (const [layers, value] of together(different.filter((n) => n.mayBeAbsent !== true))) rules.set(layers, value)
   return rules
+}
+
+/** Numbers one after another that are the same for layers with numbers in a row, as one: `input_blocks.{2..5}`. */
+const together = (numbers: readonly LayerNumber[]): readonly (readonly [layers: string, value: number])[] => {
+  const runs: { stem: string; from: number; to: number; value: number }[] = []
+  for (const { layers, value } of numbers) {
+    const [, stem, digits] = /^(.*?)(\d*)$/.exec(layers)!
+    const number = digits === '' ? NaN : Number(digits)
+    const last = runs.at(-1)
+    if (last !== undefined && last.stem === stem && last.value === value && last.to + 1 === number) last.to = number
+    else runs.push({ stem: stem!, from: number, to: number, value })
+  }
+  return runs.map(({ stem, from, to, value }) => [
+    Number.isNaN(from) ? stem : from === to ? `${stem}${from}` : `${stem}{${from}${to === from + 1 ? ',' : '..'}${to}}`,
+    value,
+  ])
 }
 
 /** Numbers as a key of a step; why a rule names two layers is said beside them. */

@@ -293,6 +293,16 @@ export const createEvaluator = (
               ? miss(line, what, mechaLacks.needsNumber('a'))
               : { type: 'numbers', numbers }
         }
+        if (a?.type === 'delta' && b?.type === 'delta')
+          return {
+            type: 'delta',
+            name: () =>
+              draft.step(method, 'model.combine', [
+                ['models', [a.name(), b.name()]],
+                ['overlap', 'first'],
+              ]),
+            addTo: () => undefined,
+          }
         const [first, second] = [
           model('a', 0),
           b?.type === 'model' ? b.name : miss(line, what, mechaLacks.needsModel('default')),

@@ -26,3 +26,34 @@ export const expertProducts: Solver = {
     return values
   },
 }
+
+/**
+ * The products of pairs of factors in float32, each at some outputs of one expert of [experts, outputs, inputs], or
+ * [experts, inputs, outputs]; what no pair is for is 0. Operands: down [rank, inputs] and up [outputs, rank] of each pair;
+ * settings: 1 for the second order, and for each pair its expert, its first output, and the number it is multiplied by.
+ */
+export const stackedExperts: Solver = {
+  name: 'stacked-experts',
+  version: 1,
+  takes: 'all',
+  workspace: () => 0,
+  solve: (operands, [turned = 0, ...places], [experts = 1, rows = 1, columns = 1]) => {
+    const values = new Float32Array(experts * rows * columns)
+    for (let i = 0; 3 * i < places.length; i++) {
+      const [down, up] = [operands[2 * i]!, operands[2 * i + 1]!]
+      const [expert, first, scale] = [places[3 * i]!, places[3 * i + 1]!, places[3 * i + 2]!]
+      const upper = matrixOf(
+        scale === 1 ? up.values : Float64Array.from(up.values, (x) => scale * x),
+        up.shape[0]!,
+        up.shape[1]!,
+      )
+      const lower = matrixOf(down.values, down.shape[0]!, down.shape[1]!)
+      const factors = turned === 1 ? ([transposed(lower), transposed(upper)] as const) : ([upper, lower] as const)
+      const [row, column] = turned === 1 ? [0, first] : [first, 0]
+      multiplyFactors(...factors, (r, c, numbers) =>
+        values.set(numbers, (expert * rows + row + r) * columns + column + c),
+      )
+    }
+    return values
+  },
+}

@@ -3,7 +3,7 @@ import { blockRotation } from './block-rotation.js'
 import { coreSpace } from './core-space.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
-import { expertProducts } from './expert-products.js'
+import { expertProducts, stackedExperts } from './expert-products.js'
 import { inputRotation } from './input-rotation.js'
 import { crossover } from './crossover.js'
 import { promptGates } from './prompt-gates.js'
@@ -45,6 +45,7 @@ const SOLVERS: readonly Solver[] = [
   redistribution,
   regmean,
   rotation,
+  stackedExperts,
   stackedFactors,
   taskSingularVectors,
 ]

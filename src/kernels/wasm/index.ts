@@ -1,12 +1,14 @@
 export { bernoulli, gaussian, partition, randomBits, uniform } from './random'
 export { histogramHigh, histogramLow, histogramRange, takePairs } from './histogram'
 export { dot, sum, sumAbs, sumMask } from './sums'
+export { dotTurns, maxTurns, peakTurns, sumTurns } from './turns'
 export { firstMasked16, firstMasked32, firstMasked64, firstMasked8 } from './checks'
 export { lowRank, lowRankRows } from './product'
 export { multiply } from './matrix'
 export { rotate } from './rotations'
 export { packBits, unpackBits } from './bits'
 export { decodeBF16, encodeBF16 } from './bf16'
+export { decodeF16 } from './f16'
 export { decodeF8E4M3, decodeF8E5M2, encodeF8E4M3, encodeF8E5M2 } from './f8'
 
 /** The first byte that belongs to the host; everything below is the module's own scratch. */

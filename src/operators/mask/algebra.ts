@@ -7,8 +7,27 @@ import { labelOf, masksOf } from '../call-arguments.js'
 import type { Alias, Example } from '../define.js'
 import type { Call, Operator } from '../operator.js'
 import { mask, masks } from '../params.js'
+import { constantOf } from '../settle-tensor.js'
 import { sameShape } from '../shape.js'
 import type { Value } from '../value.js'
+
+/**
+ * What joining masks comes to where some of them are constants and the elements of the others may differ: a constant, or
+ * undefined where elements may differ again; `unclear` where only the joined expressions tell.
+ */
+export type Decide = (known: readonly (boolean | undefined)[]) => boolean | undefined | 'unclear'
+
+/** False where any is, true where all are. */
+export const decideAll = (known: readonly (boolean | undefined)[]): boolean | undefined =>
+  known.includes(false) ? false : known.includes(undefined) ? undefined : true
+const invert = (x: boolean | undefined): boolean | undefined => (x === undefined ? undefined : !x)
+/** True where any is, false where all are. */
+export const decideAny: Decide = (known) => invert(decideAll(known.map(invert)))
+/** Two masks whose elements differ may be the same mask. */
+export const decideXor: Decide = (known) => {
+  const open = known.filter((x) => x === undefined).length
+  return open > 1 ? 'unclear' : open === 1 ? undefined : known.filter((x) => x === true).length % 2 === 1
+}
 
 /** A set operation: how it joins the masks of one tensor, in the order the step lists them. */
 interface Operation {
@@ -17,6 +36,7 @@ interface Operation {
   readonly details: string
   readonly aliases: readonly Alias[]
   readonly join: (g: Graph, masks: readonly Mask[]) => Mask
+  readonly decide: Decide
   readonly examples: readonly Example[]
 }
 
@@ -28,7 +48,7 @@ const ofNode = (operation: string): readonly Alias[] =>
   named('ComfyUI-DareMerge', ['DM_MaskOperations', 'Mask Operations'], `for the operation \`${operation}\``)
 
 /** The mask of a step that joins the masks of each tensor. Refuses masks of different shapes. */
-export const joinMasks = (call: Call, join: Operation['join']): Result<readonly Value[]> => {
+export const joinMasks = (call: Call, join: Operation['join'], decide: Decide): Result<readonly Value[]> => {
   const references = masksOf(call, 'masks').concat(masksOf(call, 'mask'))
   const shapes = new Map(references.flatMap(({ value }) => [...value.shapes]))
   const problems = references.flatMap(({ value, at }) =>
@@ -44,7 +64,11 @@ export const joinMasks = (call: Call, join: Operation['join']): Result<readonly 
       g,
       references.map(({ value }) => (value.shapes.has(name) ? value.mask(name) : g.constant(false))),
     )
-  return ok([{ kind: 'mask', label: labelOf(call), shapes, mask: join1 }])
+  const constant = (name: string): boolean | undefined => {
+    const known = decide(references.map(({ value }) => (value.shapes.has(name) ? value.constant(name) : false)))
+    return known === 'unclear' ? constantOf(join1(name)) : known
+  }
+  return ok([{ kind: 'mask', label: labelOf(call), shapes, mask: join1, constant }])
 }
 
 const OPERATIONS: readonly Operation[] = [
@@ -54,6 +78,7 @@ const OPERATIONS: readonly Operation[] = [
     details: 'Covers the same tensors as the mask.',
     aliases: named(COMMON, ['invert', 'not']),
     join: (g, [first]) => g.not(first!),
+    decide: ([first]) => invert(first),
     examples: [{ inputs: { mask: [true, false] }, expect: [false, true] }],
   },
   {
@@ -62,6 +87,7 @@ const OPERATIONS: readonly Operation[] = [
     details: ABSENT,
     aliases: ofNode('difference'),
     join: (g, [first, ...others]) => g.and(first!, ...others.map(g.not)),
+    decide: ([first, ...others]) => decideAll([first, ...others.map(invert)]),
     examples: [
       {
         inputs: {
@@ -80,6 +106,7 @@ const OPERATIONS: readonly Operation[] = [
     details: ABSENT,
     aliases: [...ofNode('intersect'), { name: 'and', from: COMMON }],
     join: (g, all) => g.and(...all),
+    decide: decideAll,
     examples: [
       {
         inputs: {
@@ -98,6 +125,7 @@ const OPERATIONS: readonly Operation[] = [
     details: ABSENT,
     aliases: [...ofNode('union'), { name: 'or', from: COMMON }],
     join: (g, all) => g.or(...all),
+    decide: decideAny,
     examples: [
       {
         inputs: {
@@ -116,6 +144,7 @@ const OPERATIONS: readonly Operation[] = [
     details: ABSENT,
     aliases: ofNode('xor'),
     join: (g, all) => g.xor(...all),
+    decide: decideXor,
     examples: [
       {
         inputs: {
@@ -142,7 +171,7 @@ const OPERATIONS: readonly Operation[] = [
 ]
 
 /** The set operations on masks: one builder, one table. */
-export const algebra: readonly Operator[] = OPERATIONS.map(({ join, ...description }) => ({
+export const algebra: readonly Operator[] = OPERATIONS.map(({ join, decide, ...description }) => ({
   ...description,
   version: 1,
   output: 'mask',
@@ -151,5 +180,5 @@ export const algebra: readonly Operator[] = OPERATIONS.map(({ join, ...descripti
   merges: false,
   exact: true,
   draws: false,
-  evaluate: (call) => joinMasks(call, join),
+  evaluate: (call) => joinMasks(call, join, decide),
 }))

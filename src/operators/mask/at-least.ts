@@ -5,13 +5,21 @@ import type { Graph } from '../../graph/graph.js'
 import { masksOf, valueOf } from '../call-arguments.js'
 import type { Operator } from '../operator.js'
 import { integer, masks } from '../params.js'
+import { constantOf } from '../settle-tensor.js'
 import { ABSENT, joinMasks } from './algebra.js'
 
 /** Constants are counted beforehand: where they decide, nothing is read. */
+const decide = (known: readonly (boolean | undefined)[], k: number): boolean | undefined => {
+  const open = known.filter((x) => x === undefined).length
+  const needed = k - known.filter((x) => x === true).length
+  return needed <= 0 || needed > open ? needed <= 0 : undefined
+}
+
 const atLeastOf = (g: Graph, all: readonly Mask[], k: number): Mask => {
   const open = all.filter((mask) => mask.type !== 'constant')
   const needed = k - all.filter((mask) => mask.type === 'constant' && mask.value).length
-  if (needed <= 0 || needed > open.length) return g.constant(needed <= 0)
+  const decided = decide(all.map(constantOf), k)
+  if (decided !== undefined) return g.constant(decided)
   return g.compare('greater-equal', open.map((mask) => g.choose(mask, 1, 0)).reduce(g.add), needed)
 }
 
@@ -53,6 +61,12 @@ export const atLeast: Operator = {
   ],
   evaluate: (call) => {
     const [k, count] = [valueOf(call, 'k') as number, masksOf(call, 'masks').length]
-    return k > count ? failed(tooFewMasks(call.at('k'), k, count)) : joinMasks(call, (g, all) => atLeastOf(g, all, k))
+    return k > count
+      ? failed(tooFewMasks(call.at('k'), k, count))
+      : joinMasks(
+          call,
+          (g, all) => atLeastOf(g, all, k),
+          (known) => decide(known, k),
+        )
   },
 }

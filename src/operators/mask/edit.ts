@@ -7,6 +7,8 @@ import { gaussianOf, labelOf, layersOf, masksOf, streamOf, valueOf } from '../ca
 import type { Operator } from '../operator.js'
 import { countFillings, fill, type Filling } from '../filling.js'
 import { choice, gaussian, layers, mask, number, optionalFlag } from '../params.js'
+import { constantOf } from '../settle-tensor.js'
+import { decideAll, decideAny, decideXor, type Decide } from './algebra.js'
 
 const COMBINE = {
   replace: 'discards the old values',
@@ -14,6 +16,13 @@ const COMBINE = {
   or: 'true where either is',
   xor: 'true where they differ',
 } as const
+
+const DECIDE: Readonly<Record<keyof typeof COMBINE, Decide>> = {
+  replace: ([, made]) => made,
+  and: decideAll,
+  or: decideAny,
+  xor: decideXor,
+}
 
 const combine = (g: Graph, how: keyof typeof COMBINE, old: Mask, made: Mask): Mask =>
   how === 'replace' ? made : g[how](old, made)
@@ -74,6 +83,16 @@ export const edit: Operator = {
         ? combine(call.graph, how, old, fill(call.graph, filling, streamOf(call, name, 0)))
         : old
     }
-    return ok([{ kind: 'mask', label: labelOf(call), shapes: before.shapes, mask: changed }], selected.diagnostics)
+    const constant = (name: string): boolean | undefined => {
+      const old = before.constant(name)
+      if (!selected.value.has(name)) return old
+      const made = constantOf(fill(call.graph, filling, streamOf(call, name, 0)))
+      const known = DECIDE[how]([old, made])
+      return known === 'unclear' ? constantOf(changed(name)) : known
+    }
+    return ok(
+      [{ kind: 'mask', label: labelOf(call), shapes: before.shapes, mask: changed, constant }],
+      selected.diagnostics,
+    )
   },
 }

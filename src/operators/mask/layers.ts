@@ -25,7 +25,15 @@ export const layers: Operator = {
       [...like.tensors.values()].filter((slot) => isFloat(slot.dtype)).map((slot) => [slot.name, slot.shape]),
     )
     return ok(
-      [{ kind: 'mask', label: labelOf(call), shapes, mask: (name) => call.graph.constant(selected.value.has(name)) }],
+      [
+        {
+          kind: 'mask',
+          label: labelOf(call),
+          shapes,
+          mask: (name) => call.graph.constant(selected.value.has(name)),
+          constant: (name) => selected.value.has(name),
+        },
+      ],
       selected.diagnostics,
     )
   },

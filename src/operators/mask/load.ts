@@ -32,6 +32,7 @@ export const load: Operator = {
           const x = file.tensor(name)
           return x.type === 'read' ? g.readMask(x.view) : g.not(g.compare('equal', x, 0))
         },
+        constant: () => undefined,
       },
     ])
   },

@@ -154,7 +154,7 @@ export const normalize: Operator = {
     const element = defineOperator({
       ...description,
       touches: (name) => factors.has(name),
-      build: (_, { a: x }, __, { name }) => g.mul(x, factors.get(name)!),
+      build: (own, { a: x }, _, { name }) => own.mul(x, factors.get(name)!),
     })
     return element.evaluate(call)
   },

@@ -25,6 +25,9 @@ export interface DeviceSelection {
   readonly runtime?: string
 }
 
+/** What a device is chosen by. */
+export type ComputedPlan = Pick<Plan, 'jobs' | 'programs' | 'totals'>
+
 /**
  * Elements of a run on a device: a whole segment, whose digest is one worker's. Copies of that length already run at
  * the bus's speed.
@@ -54,7 +57,7 @@ export const onProcessor = (reason: string, workers: number): DeviceSelection =>
  */
 export const chooseDevice = async (
   wish: DeviceRequest,
-  plan: Plan,
+  plan: ComputedPlan,
   workers: number,
   places: CudaPlaces = {},
 ): Promise<Result<DeviceSelection>> => {
@@ -64,7 +67,11 @@ export const chooseDevice = async (
   return wish === 'auto' ? chooseBest(plan, workers, places) : chooseCuda(wish, plan, workers, places, devicePick.asked)
 }
 
-const chooseBest = async (plan: Plan, workers: number, places: CudaPlaces): Promise<Result<DeviceSelection>> => {
+const chooseBest = async (
+  plan: ComputedPlan,
+  workers: number,
+  places: CudaPlaces,
+): Promise<Result<DeviceSelection>> => {
   const seconds = (plan.totals.operations * SECONDS_PER_OPERATION) / workers
   if (seconds < WORTHWHILE) return ok(onProcessor(devicePick.small(seconds), workers))
   const chosen = await chooseCuda('cuda:0', plan, workers, places, devicePick.gains(seconds))
@@ -73,7 +80,7 @@ const chooseBest = async (plan: Plan, workers: number, places: CudaPlaces): Prom
 
 const chooseCuda = async (
   device: Device,
-  plan: Plan,
+  plan: ComputedPlan,
   workers: number,
   places: CudaPlaces,
   reason: string,
@@ -129,7 +136,7 @@ export const fitInto = (
   return undefined
 }
 
-const chooseWebgpu = async (plan: Plan): Promise<Result<DeviceSelection>> => {
+const chooseWebgpu = async (plan: ComputedPlan): Promise<Result<DeviceSelection>> => {
   const { probeWebgpu } = await import('./probe-webgpu.js')
   const problem = await probeWebgpu()
   if (problem !== undefined) return failed(webgpuMissing(problem))
@@ -152,14 +159,14 @@ const chooseWebgpu = async (plan: Plan): Promise<Result<DeviceSelection>> => {
 }
 
 /** The programs of a plan as a provider runs them, if it has a kernel for everything in them. */
-const lowerAll = (provider: Exclude<Provider, 'cpu'>, plan: Plan): Result<readonly Program[]> => {
+const lowerAll = (provider: Exclude<Provider, 'cpu'>, plan: ComputedPlan): Result<readonly Program[]> => {
   const programs = plan.programs.map((p) => lowerFor(provider, p))
   const missing = [...new Set(programs.flatMap(kernelsOf))].filter((kernel) => !hasKernel(provider, kernel))
   return missing.length > 0 ? failed(deviceNoKernel(provider, missing)) : ok(programs)
 }
 
 /** Notes on the dtypes that the CPU converts because the provider cannot. */
-const edgeNotes = (plan: Plan, provider: Exclude<Provider, 'cpu'>): string[] => {
+const edgeNotes = (plan: ComputedPlan, provider: Exclude<Provider, 'cpu'>): string[] => {
   const sorted = (dtypes: readonly Dtype[]): readonly Dtype[] => [...new Set(dtypes)].sort()
   const decoded = sorted(
     plan.jobs

@@ -1,4 +1,4 @@
-import { None, parse, View, type Spec } from 'vega'
+import type { Spec } from 'vega'
 import { escapeControls } from '../../base/excerpt.js'
 import { greatest } from '../../base/lists.js'
 import type { Format, Section } from '../../operators/report-document.js'
@@ -358,6 +358,7 @@ const configOf = ({ ink, font }: ChartStyle): object => {
  * process.
  */
 export const drawChart = async (section: Drawable, style: ChartStyle, id: string): Promise<Chart> => {
+  const { None, parse, View } = await import('vega')
   const spec = { ...specOf(section), padding: 4, autosize: 'pad', config: configOf(style) } as Spec
   const view = new View(parse(spec), { renderer: 'none', logLevel: None })
   const svg = (await view.toSVG()).replaceAll(/\b(gradient|clip)_?(\d+)\b/g, `${id}-$1`)

@@ -7,6 +7,7 @@ import { parse } from 'yaml'
 import { findModels, NO_MODELS } from '../../../dist/importers/find-models.js'
 import { importFile, type Imported } from '../../../dist/importers/index.js'
 import { readInput, textInput } from '../../../dist/importers/read-input.js'
+import { webpTexts } from '../../../dist/importers/webp.js'
 import { readTensors } from '../../support/build-run.js'
 import type { PlainRecipe } from '../../support/recipe-run.js'
 import { makeFolder, smelt } from '../../support/smelt.js'
@@ -44,6 +45,38 @@ const texts: Readonly<Record<string, (keyword: string, text: string) => Buffer>>
   iTXt: (keyword, text) => chunk('iTXt', Buffer.concat([Buffer.from(`${keyword}\0\0\0\0\0`), Buffer.from(text)])),
 }
 
+/** A WebP with texts in its Exif, which is all that there is of it. */
+const webp = (order: 'II' | 'MM', texts: readonly string[]): Buffer => {
+  const number = (size: 2 | 4, value: number): Buffer => {
+    const bytes = Buffer.alloc(size)
+    if (order === 'II') bytes.writeUIntLE(value, 0, size)
+    else bytes.writeUIntBE(value, 0, size)
+    return bytes
+  }
+  const data = texts.map((text) => Buffer.from(`${text}\0`))
+  let at = 8 + 2 + 12 * texts.length + 4
+  const entries = data.map((text, i) => {
+    const entry = Buffer.concat([number(2, 0x0110 - i), number(2, 2), number(4, text.length), number(4, at)])
+    at += text.length
+    return entry
+  })
+  const exif = Buffer.concat([
+    Buffer.from(order),
+    number(2, 42),
+    number(4, 8),
+    number(2, texts.length),
+    ...entries,
+    number(4, 0),
+    ...data,
+  ])
+  const sized = (name: string, content: Buffer): Buffer => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32LE(content.length)
+    return Buffer.concat([Buffer.from(name), length, content, Buffer.alloc(content.length % 2)])
+  }
+  return sized('RIFF', Buffer.concat([Buffer.from('WEBP'), sized('VP8X', Buffer.alloc(10)), sized('EXIF', exif)]))
+}
+
 const read = async (file: string): Promise<Imported> => {
   const input = await readInput(file, file, NO_MODELS)
   const imported = input.type === 'ok' ? importFile(input.value) : input
@@ -61,6 +94,18 @@ describe('a workflow is found', () => {
       png(texts[type]!('prompt', JSON.stringify(flow.api())), texts[type]!('workflow', JSON.stringify(flow.ui()))),
     )
     expect(body((await read(file)).recipe)).toBe(body(importJson(flow.api()).recipe))
+  })
+
+  test.each(['II', 'MM'] as const)('in the Exif of a WebP, in the byte order %s', async (order) => {
+    const flow = merging(0)
+    const texts = [`prompt:${JSON.stringify(flow.api())}`, `workflow:${JSON.stringify(flow.ui())}`]
+    const file = join(root.path, `${order}.webp`)
+    writeFileSync(file, webp(order, texts))
+    expect(body((await read(file)).recipe)).toBe(body(importJson(flow.api()).recipe))
+    // Cut off anywhere, it gives what is whole.
+    const whole = webp(order, texts)
+    for (let length = 0; length < whole.length; length += 7)
+      expect(() => webpTexts(whole.subarray(0, length))).not.toThrow()
   })
 
   test('in the UI format of a PNG where only that shows what is saved', async () => {
@@ -163,7 +208,9 @@ test('of models that are found, only the layers they have get a rule, and a VAE 
   )
   const vae = flow.add('VAELoader', { vae_name: 'vae.safetensors' })
   flow.add('CheckpointSave', { filename_prefix: 'x' }, { model: [merged, 0], clip: [a!, 1], vae: [vae, 0] })
-  const found = importFile(textInput('flow.json', JSON.stringify(flow.api()), await findModels([folder], folder)))
+  const found = importFile(
+    textInput('flow.json', JSON.stringify(flow.api()), await findModels([{ path: folder }], folder)),
+  )
   const { steps } = parse(found.type === 'ok' ? found.value.recipe! : '') as PlainRecipe
   expect(steps['merge_3']!['keep']).toEqual({ default: 0.1, 'input_blocks.0': 0.3, 'input_blocks.8': 0.4, out: 0.6 })
   expect(steps['vae_placed']!['add_root']).toBe('vae')
@@ -192,7 +239,7 @@ const corpus = ['comfyui', 'daremerge'].flatMap((folder) =>
 describe.skipIf(corpus.length === 0)('public workflows', () => {
   test.each(corpus)('%s is imported, or refused with a reason', async (file) => {
     const { recipe, missing } = await read(file)
-    if (/comfy-mecha|comfyroll|hnmr/.test(file)) {
+    if (/comfy-mecha|hnmr/.test(file)) {
       expect(recipe).toBeUndefined()
       expect(missing[0]!.why).toContain('smelt does not know what this node does')
     } else expect([typeof recipe, missing]).toEqual(['string', []])

@@ -239,4 +239,75 @@ describe('an imported recipe gives the numbers of the formulas for', () => {
       },
     )
   })
+
+  test.each<readonly [method: string, normalise: string, factor: number, shares: readonly (readonly number[])[]]>([
+    // The ratios 0.5, 0.25 and 0.5 over their sum are 0.4, 0.2 and 0.4; those of the text encoder, 1, 0.5 and 0.125 over 1.625.
+    [
+      'Recursive',
+      'Yes',
+      1,
+      [
+        [0.2, 0.31],
+        [0.4, 0.08],
+      ],
+    ],
+    [
+      'Recursive',
+      'No',
+      1,
+      [
+        [0.25, 0.5],
+        [0.5, 0.125],
+      ],
+    ],
+    [
+      'Weighted',
+      'No',
+      0.5,
+      [
+        [0.625, 0.75],
+        [0.5, 0.125],
+      ],
+    ],
+    [
+      'Weighted',
+      'Yes',
+      0.5,
+      [
+        [0.6, 0.655],
+        [0.4, 0.08],
+      ],
+    ],
+  ])('a list of checkpoints of Comfyroll: %s, normalised %s, by %d', (method, normalise, factor, shares) => {
+    const flow = createWorkflow()
+    const row = (i: number, name: string, ratio: number, clipRatio: number, switched = 'On') => ({
+      [`switch_${i}`]: switched,
+      [`ckpt_name${i}`]: name,
+      [`model_ratio${i}`]: ratio,
+      [`clip_ratio${i}`]: clipRatio,
+    })
+    const none = (i: number) => row(i, 'None', 1, 1)
+    const first = flow.add('CR Model Merge Stack', {
+      ...row(1, 'c.safetensors', 9, 9, 'Off'),
+      ...row(2, 'a.safetensors', 0.5, 1),
+      ...none(3),
+    })
+    const second = flow.add(
+      'CR Model Merge Stack',
+      { ...row(1, 'b.safetensors', 0.25, 0.5), ...none(2), ...row(3, 'c.safetensors', 0.5, 0.125) },
+      { model_stack: [first, 0] },
+    )
+    const merged = flow.add(
+      'CR Apply Model Merge',
+      { merge_method: method, normalise_ratios: normalise, weight_factor: factor },
+      { model_stack: [second, 0] },
+    )
+    const vae = flow.add('CheckpointLoaderSimple', { ckpt_name: 'a.safetensors' })
+    const fold = (part: number): Number => mix(1 - shares[1]![part]!, mix(1 - shares[0]![part]!, A, B), C)
+    expectNumbers(
+      flow,
+      { model: [merged, 0], clip: [merged, 1], vae: [vae, 2] },
+      { model: fold(0), clip: fold(1), vae: A },
+    )
+  })
 })

@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { createPainter } from '#src/view/dashboard/painter.js'
 import { createDashboard } from '#src/view/dashboard/dashboard.js'
 import { readKeys } from '#src/view/dashboard/keys.js'
-import { renderLines } from '#src/view/dashboard/screen.js'
+import { loadLines } from '#src/view/dashboard/screen.js'
 import { callsOf } from '../../support/calls.js'
 import { half, made, nameOf, planned, screen, halfWay, started, tensorDone, units } from './support.js'
 import { fakeTerminal } from './terminal.js'
 
+const renderLines = await loadLines()
 const frame = (...lines: readonly string[]): readonly (readonly string[])[] => lines.map((line) => [line.padEnd(10)])
 
 describe('a painted screen', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { renderLines } from '#src/view/dashboard/screen.js'
+import { loadLines } from '#src/view/dashboard/screen.js'
 import { NOTHING_HEARD } from '#src/view/dashboard/state.js'
 import { FIRST_LOOK } from '#src/view/dashboard/ui.js'
 import { view } from '#src/view/dashboard/view.js'
@@ -36,6 +36,8 @@ const SIZES = [
   [1, 1],
   [300, 8],
 ] as const
+
+const renderLines = await loadLines()
 
 describe('the dashboard at 80 by 24', () => {
   it('shows the whole build: steps with state, progress, time and reason, throughput, memory, cache, device, workers', () => {
