@@ -1,6 +1,6 @@
 import { groupKey } from '../graph/groups.js'
 import type { Measure } from '../graph/expression.js'
-import { jobKey, passesOf } from '../plan/jobs.js'
+import { jobKey, passesOf, targetsOf } from '../plan/jobs.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
 import { bytesFor } from '../tensor/dtype.js'
 import { viewBytes } from '../tensor/view.js'
@@ -28,7 +28,7 @@ export interface Cut {
 const bytesOf = (job: Job): number => {
   const read = passesOf(job).reduce((n, pass) => n + pass.reads.reduce((m, view) => m + viewBytes(view), 0), 0)
   const copied = job.copies.reduce((n, { from }) => n + (from === undefined ? 0 : viewBytes(from)), 0)
-  const written = [...job.copies.map((c) => c.to), ...job.targets].reduce((n, t) => n + bytesFor(job.size, t.dtype), 0)
+  const written = targetsOf(job).reduce((n, t) => n + bytesFor(job.size, t.dtype), 0)
   return read + copied + written
 }
 
@@ -82,7 +82,7 @@ export const bundlesOf = ({ jobs }: Pick<Plan, 'jobs'>, given: ReadonlySet<strin
   return [...members.values()].map((own) => ({
     jobs: own.filter((job) => job.solve === undefined).map(jobKey),
     bytes: own.reduce((n, job) => n + bytesOf(job), 0),
-    first: own.flatMap((job) => [...job.copies.map((c) => c.to), ...job.targets]).sort(inOrder)[0],
+    first: own.flatMap(targetsOf).sort(inOrder)[0],
     shared: [
       ...new Map(
         own

@@ -6,7 +6,8 @@ import { blake3, toDigest, type Digest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Measure } from '../graph/expression.js'
 import { createFingerprints } from '../plan/fingerprint.js'
-import type { InputFile, Job, Plan, PlannedFile, PlannedModel, PlannedOutput, Target } from '../plan/plan.js'
+import { targetsOf } from '../plan/jobs.js'
+import type { InputFile, Job, Plan, PlannedFile, PlannedModel, PlannedOutput } from '../plan/plan.js'
 import type { WorkPlan } from '../run/work.js'
 import { ioProblem } from '../safetensors/io-problem.js'
 
@@ -41,8 +42,6 @@ interface Written extends Pick<Plan, 'name' | 'seed' | 'jobs' | 'programs' | 'un
   readonly shares: readonly ReadonlyMap<string, number>[]
   readonly measures: OwnWork['measures']
 }
-
-const targetsOf = ({ copies, targets }: Job): readonly Target[] => [...copies.map(({ to }) => to), ...targets]
 
 /** Stands for every output that a part does not write to. */
 const OTHER: PartPlan['outputs'][number] = { name: '', files: [] }

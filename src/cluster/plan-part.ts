@@ -5,9 +5,9 @@ import { programsOf } from '../plan/complete-plan.js'
 import type { Draft } from '../plan/draft.js'
 import { totalsOf } from '../plan/describe.js'
 import { subjectOf, type Fingerprints } from '../plan/fingerprint.js'
-import { jobKey, type Asked } from '../plan/jobs.js'
+import { jobKey, targetsOf, type Asked } from '../plan/jobs.js'
 import type { Root } from '../plan/outputs.js'
-import type { Job, Plan, Target, Totals } from '../plan/plan.js'
+import type { Job, Plan, Totals } from '../plan/plan.js'
 import { bytesFor } from '../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { viewLabel } from '../tensor/view.js'
@@ -44,11 +44,10 @@ export const sharedMeasures = (plan: Pick<Plan, 'jobs'>, fingerprints: Fingerpri
 
 /** Some jobs of a plan, and tensors that are read for their digests alone, as a plan of their own. */
 export const partOf = (plan: Plan, jobs: readonly Job[], undigested: readonly TensorInfo[]): Plan => {
-  const targets = (job: Job): readonly Target[] => [...job.copies.map(({ to }) => to), ...job.targets]
   const totals: Totals = {
     ...totalsOf(jobs, [], [], undigested, plan.totals.cached),
-    tensors: jobs.reduce((n, job) => n + targets(job).length, 0),
-    writeBytes: jobs.reduce((n, job) => n + targets(job).reduce((m, t) => m + bytesFor(job.size, t.dtype), 0), 0),
+    tensors: jobs.reduce((n, job) => n + targetsOf(job).length, 0),
+    writeBytes: jobs.reduce((n, job) => n + targetsOf(job).reduce((m, t) => m + bytesFor(job.size, t.dtype), 0), 0),
   }
   return { ...plan, jobs, undigested, programs: programsOf(jobs), totals }
 }

@@ -10,7 +10,7 @@ import { blake3, toDigest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Measure } from '../graph/expression.js'
 import { groupKey } from '../graph/groups.js'
-import { passesOf } from '../plan/jobs.js'
+import { passesOf, targetsOf } from '../plan/jobs.js'
 import { chooseDevice, type ComputedPlan, type DeviceRequest, type DeviceSelection } from '../run/devices/choose.js'
 import type { CudaPlaces } from '../run/devices/places.js'
 import type { Listener } from '../run/events.js'
@@ -200,7 +200,7 @@ const doPart = async (
 
 /** Starts a file for each output file that a part writes to. */
 const startParts = ({ plan, part, attempt }: Task, own: PartPlan): Result<readonly OutputFile[]> => {
-  const written = new Set(own.jobs.flatMap((j) => [...j.copies.map((c) => c.to), ...j.targets]).map((t) => t.path))
+  const written = new Set(own.jobs.flatMap(targetsOf).map((t) => t.path))
   const token = `${part.number}-${attempt.attempt}-${randomBytes(4).toString('hex')}`
   const files: OutputFile[] = []
   for (const { path, bytes } of own.outputs.flatMap((o) => o.files)) {

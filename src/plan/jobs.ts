@@ -10,7 +10,7 @@ import { viewLabel } from '../tensor/view.js'
 import { elementsOf, subjectOf } from './fingerprint.js'
 import type { KeptMask, layOutMasks, PlanMasks, PlannedMasks } from './masks.js'
 import type { Root } from './outputs.js'
-import type { Copy, Job } from './plan.js'
+import type { Copy, Job, Target } from './plan.js'
 import { panelOf, SCRATCH } from './scratch.js'
 
 /** The work on the elements of one tensor: roots to write, and measures that they or other tensors need. */
@@ -274,6 +274,12 @@ const makeJob = (
         : cutPasses(wanted, measures === undefined ? NONE : [...measures.values()], isGiven, assemble),
   }
 }
+
+/** Every tensor that a job writes: what it copies, then what it computes. */
+export const targetsOf = ({ copies, targets }: Pick<Job, 'copies' | 'targets'>): readonly Target[] => [
+  ...copies.map(({ to }) => to),
+  ...targets,
+]
 
 /** All passes a job can come to run. */
 export const passesOf = (job: Job): readonly Pass[] =>

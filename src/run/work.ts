@@ -7,6 +7,7 @@ import { inTurns, type Sliced } from '../base/slices.js'
 import { decodingTables } from '../kernels/convert.js'
 import { lowerFor } from '../graph/lower.js'
 import { isCompilable } from '../graph/wasm-program.js'
+import { targetsOf } from '../plan/jobs.js'
 import type { Plan, PlannedModel, PlannedOutput, PlannedSetting, Target } from '../plan/plan.js'
 import { SCRATCH } from '../plan/scratch.js'
 import type { OutputFile } from '../safetensors/output.js'
@@ -162,12 +163,12 @@ const engineOptions = async (plan: WorkPlan, options: RunOptions, chunk: number)
 
 /** What there is to do for each tensor of the outputs. */
 const plannedTensors = (plan: WorkPlan): readonly PlannedTensor[] =>
-  plan.jobs.flatMap(({ size, copies, targets }) =>
-    [...copies.map((c) => c.to), ...targets].map((target) => ({
+  plan.jobs.flatMap((job) =>
+    targetsOf(job).map((target) => ({
       output: plan.outputs[target.output]!.name,
       tensor: target.tensor,
       steps: plan.stepsOf(target),
-      bytes: bytesFor(size, target.dtype),
+      bytes: bytesFor(job.size, target.dtype),
     })),
   )
 

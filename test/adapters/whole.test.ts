@@ -275,8 +275,9 @@ describe('`exclude`', () => {
     })
   })
 
-  test('that selects nothing is a mistake', async () => {
+  test('that selects nothing, or leaves nothing, is a mistake', async () => {
     expect((await problem({ adapter: factors, params: { exclude: 'lm_head' } })).code).toBe('pattern-selects-nothing')
+    expect((await problem({ adapter: factors, params: { exclude: '**' } })).code).toBe('adapter-all-excluded')
     await built({ adapter: factors, params: { exclude: { match: 'lm_head', optional: true } } })
   })
 })

@@ -53,6 +53,15 @@ const BAD: Readonly<Record<string, { readonly text: string; readonly code: strin
     at: '3:41',
   },
   range: { text: recipe({ steps: 'x: { op: merge.dare, a: a, b: b, drop: 1.5 }' }), code: 'out-of-range', at: '3:49' },
+  alike: {
+    text: recipe({
+      steps:
+        'x: { op: merge.dare, a: a, b: b, base: a, iterations: 2 }, m: { op: mask.fill, like: a, p: 0.5 }, y: { op: merge.dare, a: x, b: b, kept: [m], iterations: 2 }',
+      outputs: 'o: { from: y, path: o.safetensors }',
+    }),
+    code: 'kept-count',
+    at: '3:147',
+  },
   input: { text: recipe({ outputs: 'o: { from: x, path: ./b.safetensors }' }), code: 'output-is-input', at: '4:32' },
   twice: {
     text: recipe({ outputs: 'o: { from: x, path: o.safetensors }, p: { from: x, path: ./o.safetensors }' }),

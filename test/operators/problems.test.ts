@@ -143,15 +143,3 @@ test('a stale generated file names itself and the command', () => {
     help: expect.stringContaining('npm run generate'),
   })
 })
-
-test('of steps with equally many inputs, each is refused for its own', () => {
-  const files = { a: { x: f32(1) }, b: { x: f32(2) }, c: { x: f32(3) } }
-  const dare = { op: 'merge.dare', a: 'a', b: 'b', iterations: 2, drop: 0.5 }
-  expect(
-    problemsOf(files, {
-      drawn: { op: 'mask.fill', like: 'a', p: 0.5 },
-      measured: { ...dare, base: 'c' },
-      repeated: { ...dare, kept: ['drawn'] },
-    }),
-  ).toEqual(['error kept-count @repeated.kept'])
-})

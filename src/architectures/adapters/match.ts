@@ -93,6 +93,7 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
     return failed(layersRepeated(at, label, model.label, repeated))
   const tensors =
     excluded === undefined ? file.tensors : new Map([...file.tensors].filter(([name]) => !excluded.has(name)))
+  if (tensors.size === 0 && file.tensors.size > 0) return failed(problems.allExcluded(at, label))
   const grouped = groupAdapter(tensors)
   const refusal = fileProblem(adapter, grouped)
   if (refusal !== undefined) return failed(refusal)

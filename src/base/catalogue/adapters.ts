@@ -222,6 +222,13 @@ export const nothingMatched = (
     help: 'use an adapter that was trained on this architecture; `smelt inspect` shows the names of both',
   })
 
+/** An adapter of which a step leaves out every module. */
+export const allExcluded = (at: Place, adapter: string): Diagnostic =>
+  entry('adapter-all-excluded', `\`exclude\` leaves out every module of ${adapter}`, {
+    at,
+    help: 'exclude fewer modules, or remove the step; `smelt inspect` shows the names of the adapter',
+  })
+
 /** A module's tensor that cannot be changed the way an adapter asks for. */
 export const rearranged = (at: Place, adapter: string, module: string, tensor: string): Diagnostic =>
   entry(
