@@ -203,13 +203,14 @@ export const createMeasures = (
     }
     return all
   }
+  const releaseCounts = (group: Group): void => {
+    group.counts?.clear()
+    if (group.counts !== undefined) spare.push(group.counts)
+    group.counts = undefined
+  }
   /** Lets go of what was collected. */
   const empty = (group: Group): void => {
-    if (group.counts !== undefined) {
-      group.counts.clear()
-      spare.push(group.counts)
-    }
-    group.counts = undefined
+    releaseCounts(group)
     group.peaks = undefined
     group.parts.clear()
   }
@@ -312,7 +313,8 @@ export const createMeasures = (
       for (let segment = 0; segment < member.segments; segment++) {
         const here = countIn(group.parts.get(`${member.job}:${segment}`) as Uint32Array, low)
         if (keep <= here) {
-          empty(group)
+          // What was collected stays: other measures of the pass may have it counted once more.
+          releaseCounts(group)
           return { measure: member.measure, job: member.job, segment, bits, nth: keep }
         }
         keep -= here
