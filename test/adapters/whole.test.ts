@@ -281,3 +281,9 @@ describe('`exclude`', () => {
     await built({ adapter: factors, params: { exclude: { match: 'lm_head', optional: true } } })
   })
 })
+
+test('`layers` that select nothing of what an adapter changes leave the model as it is, with a warning', async () => {
+  const found = await problem({ adapter: factors, params: { layers: 'lm_head' } })
+  expect([found.severity, found.code]).toEqual(['warning', 'adapter-outside-layers'])
+  await built({ adapter: { ...factors, [`${PEFT}lm_head.weight`]: head }, params: { layers: 'lm_head' } })
+})

@@ -21,6 +21,18 @@ export const adapterTensorsIgnored = (
     },
   )
 
+/** An adapter of which `layers` select nothing. */
+export const adapterOutsideLayers = (at: Place, adapter: string, model: string): Diagnostic =>
+  entry(
+    'adapter-outside-layers',
+    `\`layers\` selects nothing that ${adapter} changes: the result is ${model} as it is`,
+    {
+      at,
+      severity: 'warning',
+      help: 'select tensors that `report.adapter` lists, or remove the step',
+    },
+  )
+
 /** Embeddings of trigger words that an adapter brings along: a model has no place for them. */
 export const embeddingsLeftOut = (at: Place, adapter: string, tensors: readonly string[]): Diagnostic =>
   entry(
@@ -69,7 +81,7 @@ export const notPlainLora = (at: Place, adapter: string, name: string): Diagnost
 
 /** Not as many strengths as adapters. */
 export const strengthsCount = (at: Place, strengths: number, adapters: number): Diagnostic =>
-  entry('strengths-count', `${strengths} strengths for ${adapters} adapters`, {
+  entry('strengths-count', `the number of strengths is ${strengths}, but that of adapters is ${adapters}`, {
     at,
     help: 'write one number for each adapter, such as `strengths: [1, 0.5]`',
   })

@@ -101,7 +101,7 @@ export const infiniteScale = (at: Place): Diagnostic =>
 
 /** A list of masks to use instead of random draws is too short or too long. */
 export const keptCount = (at: Place, found: number, expected: number): Diagnostic =>
-  entry('kept-count', `\`kept\` lists ${found} masks for ${expected} iterations`, {
+  entry('kept-count', `the number of masks in \`kept\` is ${found}, but \`iterations\` is ${expected}`, {
     at,
     help: 'list one mask for each iteration',
   })

@@ -87,7 +87,7 @@ export const bothGoals = (): Diagnostic =>
 /** A recipe of several settings. */
 export const searchOfSettings = (count: number): Diagnostic =>
   entry('search-of-settings', `the recipe makes ${count} settings; a trial of a search is one`, {
-    help: 'remove `grid` from the recipe, or pass one value for each of its params, such as `--set keep=0.5`',
+    help: 'remove `grid` from the recipe, or pass one value for each of its other params, as `--set NAME=VALUE`',
   })
 
 /** An output that would not be written into the folder of its trial. */

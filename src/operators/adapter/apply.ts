@@ -1,7 +1,7 @@
 import { matchAdapter } from '../../architectures/adapters/match.js'
 import { moduleOf } from '../../architectures/adapters/modules.js'
 import type { Patch } from '../../architectures/adapters/patch.js'
-import { adapterTensorsIgnored, embeddingsLeftOut } from '../../base/catalogue/adapter-tensors.js'
+import { adapterOutsideLayers, adapterTensorsIgnored, embeddingsLeftOut } from '../../base/catalogue/adapter-tensors.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import { COMMON, named } from '../aliases.js'
 import { defineOperator } from '../define.js'
@@ -184,6 +184,13 @@ const widenedCall = (call: Call, shapes: ReadonlyMap<string, readonly number[]>)
   return ok({ ...call, inputs: { ...call.inputs, model: { ...reference, value } } })
 }
 
+/** True where the step's `layers` select nothing that the adapter changes. */
+const isOutside = (call: Call, patches: ReadonlyMap<string, unknown>): boolean => {
+  const { layers: patterns } = call.shared
+  const selected = patterns && call.select(patterns, modelsOf(call, 'model')[0]!.value.tensors)
+  return selected?.type === 'ok' && ![...patches.keys()].some((tensor) => selected.value.has(tensor))
+}
+
 const evaluate = (call: Call): Result<readonly Value[]> => {
   const {
     value: { label: name, file, alpha, made },
@@ -215,6 +222,7 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
     ...applied.diagnostics,
     ...(unmatched.length === 0 ? [] : [adapterTensorsIgnored(at, name, label, unmatched, file.tensors.size)]),
     ...(bundled.length === 0 ? [] : [embeddingsLeftOut(at, name, bundled)]),
+    ...(isOutside(call, patches) ? [adapterOutsideLayers(call.at('layers'), name, label)] : []),
   ])
 }
 
