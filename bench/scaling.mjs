@@ -1,21 +1,30 @@
-// `npm run build && node bench/scaling.mjs [linear|ties]`: what does not get faster with more workers. Workers that
+// `npm run build && node bench/scaling.mjs [linear|ties [WORKERS [ARCHITECTURE]]]`: what does not get faster with more workers. Workers that
 // answer at once leave what the main thread does; real ones tell how the build gets faster as they get more.
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from '../dist/run/build.js'
 import { readTable, writeSparse, bytesOf } from './checkpoint.mjs'
 import { closePlace, memoryFolder, openPlace } from './place.mjs'
-import { pretendedWorker } from './pretended.mjs'
+import { pretendedThread } from './pretended.mjs'
 import { MERGES } from './recipes.mjs'
 import { placeRecipe } from './smelt.mjs'
 
-const [, , kind = 'linear', most = '8'] = process.argv
+const [, , kind = 'linear', most = '8', architecture = 'sd15'] = process.argv
 const merge = MERGES.find(({ name }) => name === kind)
-const table = readTable('sd15')
+const table = readTable(architecture)
 const elements = bytesOf(table) / 2
 const folder = openPlace(memoryFolder(), bytesOf(table) + 100e6, 1e9)
 for (const [i, model] of merge.reads.entries()) writeSparse(join(folder, `${model}.safetensors`), table, i)
 
-/** Builds once; gives processor and wall seconds from the first unit on, and how many messages workers sent. */
+/** Seconds of processor time of the main thread alone where the system tells, else of the whole process. */
+const ownTime = () => {
+  const file = `/proc/self/task/${process.pid}/schedstat`
+  if (existsSync(file)) return Number(readFileSync(file, 'utf8').split(' ')[0]) / 1e9
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
+
+/** Builds once; gives seconds of the main thread, of all threads, and by the clock from the first unit on, and how many messages workers sent. */
 const measure = async (options) => {
   const work = join(folder, 'work')
   const recipe = placeRecipe(work, merge.write(folder))
@@ -25,20 +34,21 @@ const measure = async (options) => {
     ...options,
     lock: false,
     listener: (event) => {
-      if (event.type === 'work-planned') began = { wall: performance.now(), cpu: process.cpuUsage() }
+      if (event.type === 'work-planned') began = { wall: performance.now(), own: ownTime(), cpu: process.cpuUsage() }
       if (event.type === 'units-finished') messages += 1
     },
   })
   if (built.type === 'failed') throw new Error(built.diagnostics[0].message)
   const { user, system } = process.cpuUsage(began.cpu)
+  const own = ownTime() - began.own
   closePlace(work)
-  return { processor: (user + system) / 1e6, wall: (performance.now() - began.wall) / 1000, messages }
+  return { own, processor: (user + system) / 1e6, wall: (performance.now() - began.wall) / 1000, messages }
 }
 
 try {
-  const main = await measure({ workers: 16, start: pretendedWorker })
+  const main = await measure({ workers: 2, start: pretendedThread })
   console.log(
-    `main thread: ${main.processor.toFixed(2)} s of processor for ${main.messages} messages, ${((main.processor * 1e9) / elements).toFixed(2)} ns an element`,
+    `main thread: ${main.own.toFixed(2)} s of processor for ${main.messages} messages, ${((main.own * 1e9) / elements).toFixed(2)} ns an element`,
   )
   console.log('| workers | seconds | processor seconds | messages a second |\n| ---: | ---: | ---: | ---: |')
   for (let workers = 1; workers <= Number(most); workers *= 2) {
@@ -46,7 +56,7 @@ try {
     console.log(`| ${workers} | ${wall.toFixed(2)} | ${processor.toFixed(2)} | ${(messages / wall).toFixed(0)} |`)
     if (workers === 1)
       console.log(
-        `At 16 workers, each as fast as this one, the main thread is busy ${((1600 * main.processor) / wall).toFixed(1)} % of the time.`,
+        `At 16 workers, each as fast as this one, the main thread is busy ${((1600 * main.own) / wall).toFixed(1)} % of the time.`,
       )
   }
 } finally {

@@ -34,12 +34,6 @@ export const selectBin = (
   throw new RangeError(`rank ${rank} of ${below} elements`)
 }
 
-/** The count of a bin in pairs of a bin and a count. */
-export const countIn = (pairs: Uint32Array, bin: number): number => {
-  for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === bin) return pairs[i + 1]!
-  return 0
-}
-
 /** Where the first pair of a bin that is not less stands; pairs are in the order of bins. */
 export const firstFrom = (pairs: Uint32Array, bin: number): number => {
   let [low, high] = [0, pairs.length / 2]
@@ -49,12 +43,6 @@ export const firstFrom = (pairs: Uint32Array, bin: number): number => {
     else high = middle
   }
   return 2 * low
-}
-
-/** True if pairs of a bin and a count hold infinity or NaN. */
-export const holdsNonFinite = (pairs: Uint32Array): boolean => {
-  for (let i = 0; i < pairs.length; i += 2) if (pairs[i]! >= FIRST_NON_FINITE_BIN) return true
-  return false
 }
 
 /** Counts by bin, exact up to 2^53 elements. */

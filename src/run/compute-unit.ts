@@ -99,9 +99,16 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
       unit.takes.forEach((take, i) => void accumulate(kernels, take, places, n, accumulators[i]!, from))
       if (unit.takes.length > 0) watch.lap('take')
     }
+    const readHashes = unit.reads.map((r) => (r.digest ? createHasher() : undefined))
+    /** True where all that is left is to look for an element that was found. */
+    const isOver = (): boolean =>
+      unit.takes.length > 0 &&
+      accumulators.every(({ located }) => located >= 0) &&
+      readHashes.every((hash) => hash === undefined) &&
+      unit.writes.length === 0
     /** Computes a block that has been read. */
     const computeBlock = async (from: number, n: number): Promise<Diagnostic | undefined> => {
-      for (let start = from; start < from + n;) {
+      for (let start = from; start < from + n && !isOver();) {
         if (workspace.stopping()) return stopped()
         const end = chunks.endOf(start, from + n)
         const places = chunks.placesAt(from, start)
@@ -117,8 +124,7 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
       return undefined
     }
 
-    const readHashes = unit.reads.map((r) => (r.digest ? createHasher() : undefined))
-    for (let from = unit.start; from < unit.end; from += cutting.block) {
+    for (let from = unit.start; from < unit.end && !isOver(); from += cutting.block) {
       const n = Math.min(cutting.block, unit.end - from)
       const unread = chunks.read(from, n, readHashes)
       watch.lap('read')

@@ -2,11 +2,9 @@ import { countOf, rankOf, type Measure, type Scalar, type Solve } from '../graph
 import { groupKey } from '../graph/groups.js'
 import type { Stage } from '../graph/passes.js'
 import {
-  countIn,
   createHistogram,
   FIRST_NON_FINITE_BIN,
   firstFrom,
-  holdsNonFinite,
   LOW_BINS,
   RANGE,
   toMagnitude,
@@ -89,7 +87,17 @@ export const INFINITY = 0x7f800000
 
 const bitsOf = (high: number, low: number): number => high * LOW_BINS + low
 
+const countIn = (pairs: Uint32Array, bin: number): number => {
+  for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === bin) return pairs[i + 1]!
+  return 0
+}
+
 type Ranged = Extract<Magnitudes, { type: 'range' }>
+
+const holdsNonFinite = (pairs: Uint32Array): boolean => {
+  for (let i = 0; i < pairs.length; i += 2) if (pairs[i]! >= FIRST_NON_FINITE_BIN) return true
+  return false
+}
 
 /**
  * Combines the partial results of segments: totals in element order whatever the order of arrival, histograms exactly.
@@ -195,13 +203,14 @@ export const createMeasures = (
     }
     return all
   }
+  const releaseCounts = (group: Group): void => {
+    group.counts?.clear()
+    if (group.counts !== undefined) spare.push(group.counts)
+    group.counts = undefined
+  }
   /** Lets go of what was collected. */
   const empty = (group: Group): void => {
-    if (group.counts !== undefined) {
-      group.counts.clear()
-      spare.push(group.counts)
-    }
-    group.counts = undefined
+    releaseCounts(group)
     group.peaks = undefined
     group.parts.clear()
   }
@@ -303,7 +312,11 @@ export const createMeasures = (
     for (const member of group.members) {
       for (let segment = 0; segment < member.segments; segment++) {
         const here = countIn(group.parts.get(`${member.job}:${segment}`) as Uint32Array, low)
-        if (keep <= here) return { measure: member.measure, job: member.job, segment, bits, nth: keep }
+        if (keep <= here) {
+          // What was collected stays: other measures of the pass may have it counted once more.
+          releaseCounts(group)
+          return { measure: member.measure, job: member.job, segment, bits, nth: keep }
+        }
         keep -= here
       }
     }

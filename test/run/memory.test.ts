@@ -12,6 +12,12 @@ interface Lines {
   readonly longestPause: number
 }
 
+/** Many different numbers, for what is counted by magnitude takes memory for each; one and the same for large tensors. */
+const valuesOf = (elements: number, model: number): readonly number[] | number =>
+  elements > 1_000_000
+    ? model + 1
+    : Array.from({ length: elements }, (_, k) => (((k + 1) * (7919 + 2 * model)) % 16_381) / 16_381)
+
 /**
  * Builds a recipe over two models of so many tensors with the real program; gives the memory it was expected to take at
  * most, and what it took.
@@ -29,7 +35,7 @@ const build = (
         Object.fromEntries(
           Array.from(
             { length: tensors },
-            (_, t) => [`w${t}`, { dtype: 'F16', shape: [elements], values: i + 1 }] as const,
+            (_, t) => [`w${t}`, { dtype: 'F16', shape: [elements], values: valuesOf(elements, i) }] as const,
           ),
         ),
       )
