@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { readTable, writeSparse } from './checkpoint.mjs'
 import { measure, measureUntil, median } from './measure.mjs'
 import { closePlace, openPlace } from './place.mjs'
-import { fullRecipe, longRecipe, MERGES } from './recipes.mjs'
+import { fullRecipe, longRecipe, MERGES, partsOf, partsRecipe } from './recipes.mjs'
 import { buildCommand, cleanEnvironment, placeRecipe } from './smelt.mjs'
 
 /** Room for a header; a temporary that takes more has been given data. */
@@ -18,7 +18,7 @@ const hasData = (work) =>
 
 const timeCommand = (name) => (program, path, where) => measure([process.execPath, program, name, path], where)
 
-/** The cases: the architecture whose (empty) files they read, the recipe, and what is timed. */
+/** The cases: the architecture whose (empty) files they read, the recipe and the parts it uses, and what is timed. */
 const CASES = {
   help: {
     title: '`smelt --help`',
@@ -48,6 +48,22 @@ const CASES = {
     recipe: (folder) => longRecipe(folder, 3),
     time: timeCommand('check'),
   },
+  parts: {
+    title: '`smelt check` of a recipe of 20 parts, each in a file of its own with 24 block numbers',
+    architecture: 'sd15',
+    target: 0.5,
+    recipe: partsRecipe,
+    parts: partsOf(false),
+    time: timeCommand('check'),
+  },
+  'masked-parts': {
+    title: '`smelt check` of the same, each under a magnitude mask of the result of the one before',
+    architecture: 'sd15',
+    target: 0.5,
+    recipe: partsRecipe,
+    parts: partsOf(true),
+    time: timeCommand('check'),
+  },
   plan: {
     title: '`smelt plan` of two SDXL-shaped models',
     architecture: 'sdxl',
@@ -64,13 +80,13 @@ export const measureCommands = async ({ only, folder: parent, program, runs, say
   const folder = openPlace(parent, 4e9)
   const rows = []
   try {
-    for (const [name, { title, architecture, target, recipe, time }] of chosen) {
+    for (const [name, { title, architecture, target, recipe, parts, time }] of chosen) {
       for (const model of ['a', 'b']) writeSparse(join(folder, `${model}.safetensors`), readTable(architecture), model)
       const figures = []
       try {
         for (let round = 0; round < runs; round++) {
           const work = join(folder, 'work')
-          const path = placeRecipe(work, recipe(folder))
+          const path = placeRecipe(work, recipe(folder), parts)
           const where = { folder: work, env: cleanEnvironment(work) }
           const floor = await measure([process.execPath, '-e', '0'], where)
           figures.push({ floor, own: await time(program, path, where) })

@@ -143,6 +143,43 @@ export const longRecipe = (folder, blocks) => {
   return recipe(folder, ['a', 'b'], steps, { from: `s${merges}` })
 }
 
+/** How many parts the recipe of parts has. */
+const PARTS = 20
+
+/** A recipe that calls parts, each on the result of the one before. */
+export const partsRecipe = (folder) =>
+  recipe(
+    folder,
+    ['a', 'b'],
+    Array.from({ length: PARTS }, (_, i) => {
+      const [first, other] = [i === 0 ? 'a' : `s${i}.model`, i % 2 === 0 ? 'b' : 'a']
+      return `s${i + 1}: { use: parts/p${i + 1}.yaml, first: ${first}, other: ${other} }`
+    }),
+    { from: `s${PARTS}.model` },
+  )
+
+/** Its parts: each blends two models by numbers for 24 blocks, with a mask of the first if it is asked for. */
+export const partsOf = (isMasked) =>
+  Object.fromEntries(
+    Array.from({ length: PARTS }, (_, i) => [
+      `p${i + 1}.yaml`,
+      `smelt: 1
+params: { first: { type: model }, other: { type: model } }
+steps:
+${isMasked ? `  moved: { op: mask.magnitude, model: first, base: other, select: above, quantile: 0.${1 + (i % 9)} }\n` : ''}  merged:
+    op: merge.blend
+    a: first
+    b: other
+${isMasked ? '    mask: moved\n' : ''}    keep:
+      default: 0.5
+${blockRules(24, i)
+  .map((line) => `  ${line}`)
+  .join('\n')}
+results: { model: merged }
+`,
+    ]),
+  )
+
 /** A recipe that uses every mechanism once, for plans. */
 export const fullRecipe = (folder) =>
   recipe(

@@ -31,6 +31,8 @@ const NAMES = [
   'start',
   'check',
   'chain',
+  'parts',
+  'masked-parts',
   'plan',
 ]
 const USAGE = `npm run bench -- [options]

@@ -13,10 +13,11 @@ export const WORKERS = 2
  * Writes a recipe into a new folder `work`, so that no build finds the traces of an earlier one; gives the recipe's
  * path.
  */
-export const placeRecipe = (work, text) => {
-  mkdirSync(work, { recursive: true })
+export const placeRecipe = (work, text, parts = {}) => {
+  mkdirSync(join(work, 'parts'), { recursive: true })
   const path = join(work, 'recipe.yaml')
   writeFileSync(path, text)
+  for (const [name, part] of Object.entries(parts)) writeFileSync(join(work, 'parts', name), part)
   return path
 }
 
