@@ -48,7 +48,8 @@ export const renderSummary = (events: readonly RunEvent[], look: Look, all: numb
   const { reused = 0, cached = 0 } = events.find((e) => e.type === 'run-started') ?? {}
   const saved = [
     ...(reused > 0 ? [`${plural(reused, 'tensor')}`] : []),
-    ...(cached > 0 ? [`${plural(cached, 'threshold or sum', 'thresholds and sums')}`] : []),
+    // Those of tasks are the run's own.
+    ...(cached > 0 && !byTasks ? [`${plural(cached, 'threshold or sum', 'thresholds and sums')}`] : []),
   ]
   const moved =
     readBytes + writtenBytes === 0

@@ -4,7 +4,7 @@ import { rankChooser, RANK_DETAILS, RANK_PARAMS } from '../choose-rank.js'
 import type { Operator } from '../operator.js'
 import { adapter, adapters, integer } from '../params.js'
 import { combineAdapters } from '../combine-adapters.js'
-import { ADAPTER_KINDS, combineWithStrengths, STRENGTHS } from '../adapter-strengths.js'
+import { ADAPTER_KINDS, combineWithStrengths, OWN_KINDS, STRENGTHS } from '../adapter-strengths.js'
 
 const TRUNCATED =
   'Factors of a lower rank are the best approximation of their product (truncated singular value decomposition in float64, as in `adapter.extract`).'
@@ -66,7 +66,7 @@ export const resize: Operator = {
     },
     ...named(COMMON, ['resize lora']),
   ],
-  details: [TRUNCATED, 'Modules of no higher rank keep it.', '', RANK_DETAILS, '', ADAPTER_KINDS].join('\n'),
+  details: [TRUNCATED, 'Modules of no higher rank keep it.', '', RANK_DETAILS, '', OWN_KINDS].join('\n'),
   output: 'adapter',
   inputs: { adapter: adapter('The adapter: from the block `adapters` of the recipe, or what a step makes.') },
   params: {
