@@ -136,8 +136,9 @@ const isOther = (wanted: readonly string[], { parts }: Candidate): boolean => {
 }
 
 /**
- * Finds models below some folders by their names, in whatever case and with whatever ending; of several, the one of
- * which most folders agree, a safetensors file before others, then the first by path. Paths are given relative to `from`.
+ * Finds models below some folders by their names, in whatever case and with whatever ending, though a name with an
+ * ending is that of a file; of several, the one of which most folders agree, a safetensors file before others, then the
+ * first by path. Paths are given relative to `from`.
  */
 export const findModels = async (roots: readonly ModelFolder[], from: string): Promise<ModelFinder> => {
   const all = (await Promise.all(roots.map(candidatesIn))).flat()
@@ -151,6 +152,7 @@ export const findModels = async (roots: readonly ModelFolder[], from: string): P
       if (wanted.length === 0) return undefined
       const placed = [...partsOf(folder ?? ''), ...wanted]
       const ranked = [...new Set(spellings(wanted).flatMap((s) => byName.get(s) ?? []))]
+        .filter(({ path }) => WEIGHTS.test(path) || !WEIGHTS.test(name))
         .map((candidate) => ({ candidate, same: agreement(placed, candidate) }))
         .filter(({ same }) => same > 0)
         .sort(

@@ -191,6 +191,8 @@ describe('models', () => {
     expect(at('ink.safetensors', 'models/loras')).toBe('models/loras/ink.safetensors')
     expect(at('ink.safetensors', 'models/checkpoints')).toBe('models/checkpoints/ink.safetensors')
     expect(at('org/name')).toBe('models/llm/org_name')
+    // A file is no folder of that name.
+    expect(at('org/name.safetensors')).toBeUndefined()
     expect(at('other/model-7b')).toBe('models/hub/models--Other--Model-7B/snapshots/abc')
     expect(at('nothing')).toBeUndefined()
     expect(at('')).toBeUndefined()
