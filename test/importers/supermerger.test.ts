@@ -110,3 +110,12 @@ test('a typed element with a space in front names nothing, as in supermerger, an
   expect(worstDifference(built.numbers, supermerge(recipe, [tinySd1(1), tinySd1(2), tinySd1(3)]))).toBeLessThan(1e-6)
   expect(built.recipe).toContain('` attn2` has a space in it')
 })
+
+test.each(['normal', 'self'] as const)(
+  'what is included twice is not included, as in supermerger: %s',
+  async (calcmode) => {
+    const recipe: SuperRecipe = { ...MERGE, calcmode, inex: 'Include', elements: 'in_layers.2,in_layers.2' }
+    const built = await importAndBuild('merged.json', metadataOf(recipe), SD1, ['--models', '.'])
+    expect(worstDifference(built.numbers, supermerge(recipe, [tinySd1(1), tinySd1(2), tinySd1(3)]))).toBeLessThan(1e-6)
+  },
+)

@@ -93,7 +93,8 @@ export const layersOf = (
     [
       'layers',
       [
-        ...(isIn ? [] : ['*']),
+        // Without anything named, `Include` leaves nothing; rules that only take away begin with everything.
+        ...(isIn ? (named.length === 0 ? [rule('*', false)] : []) : ['*']),
         ...named.map((pattern) => rule(pattern, isIn)),
         // What is named twice is not named to supermerger.
         ...twice.map((pattern) => rule(pattern, !isIn)),
