@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readModel, writeModel } from './models.mjs'
+import { makeTokenizer } from './tokenizer.mjs'
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const PYTHON = here('../.venv/bin/python')
@@ -65,40 +66,11 @@ const shapesOf = ({ biases = false, norms = false }) => [
   ['lm_head.weight', [WORDS + 2, HIDDEN]],
 ]
 
-const TOKENIZER = {
-  version: '1.0',
-  added_tokens: ['<s>', '</s>'].map((content, i) => ({
-    id: WORDS + i,
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  })),
-  normalizer: null,
-  pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
-  post_processor: null,
-  decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-  model: {
-    type: 'BPE',
-    dropout: null,
-    unk_token: null,
-    continuing_subword_prefix: null,
-    end_of_word_suffix: null,
-    fuse_unk: false,
-    byte_fallback: false,
-    ignore_merges: false,
-    // The bytes of the prompts, and others.
-    vocab: Object.fromEntries(
-      [...'wĠ', ...Array.from({ length: WORDS - 2 }, (_, i) => (i < 10 ? `${i}` : `x${i}`))].map((word, i) => [
-        word,
-        i,
-      ]),
-    ),
-    merges: [],
-  },
-}
+/** The bytes of the prompts, and others. */
+const TOKENIZER = makeTokenizer(
+  [...'wĠ', ...Array.from({ length: WORDS - 2 }, (_, i) => (i < 10 ? `${i}` : `x${i}`))],
+  ['<s>', '</s>'],
+)
 
 const writeInput = (root, family, name, seed) => {
   const folder = join(root, 'models', 'org', `${family}_${name}`)

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readModel, writeModel } from './models.mjs'
+import { makeTokenizer } from './tokenizer.mjs'
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const PYTHON = here('../.venv/bin/python')
@@ -65,45 +66,12 @@ const writeInput = (root, [name, { from, count, added, padding, tied = false }],
   mkdirSync(folder, { recursive: true })
   const words = Array.from({ length: count }, (_, i) => `w${from + ((i * 7) % count)}`)
   const rows = count + added.length + padding
-  const tokens = added.map((content, i) => ({
-    id: count + i,
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  }))
   writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...CONFIG, vocab_size: rows, tie_word_embeddings: tied }))
   writeFileSync(
     join(folder, 'tokenizer_config.json'),
     JSON.stringify({ tokenizer_class: 'PreTrainedTokenizerFast', eos_token: '</s>' }),
   )
-  writeFileSync(
-    join(folder, 'tokenizer.json'),
-    JSON.stringify({
-      version: '1.0',
-      truncation: null,
-      padding: null,
-      added_tokens: tokens,
-      normalizer: null,
-      pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
-      post_processor: null,
-      decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-      model: {
-        type: 'BPE',
-        dropout: null,
-        unk_token: null,
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        fuse_unk: false,
-        byte_fallback: false,
-        ignore_merges: false,
-        vocab: Object.fromEntries(words.map((word, i) => [word, i])),
-        merges: [],
-      },
-    }),
-  )
+  writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(makeTokenizer(words, added)))
   const shapes = [
     ['model.embed_tokens.weight', [rows, HIDDEN]],
     ...['q', 'k', 'v', 'o'].map((part) => [`model.layers.0.self_attn.${part}_proj.weight`, [HIDDEN, HIDDEN]]),
