@@ -18,7 +18,7 @@ import {
   lowRankProduct,
   stackedFactors,
 } from './low-rank.js'
-import { padding } from './padding.js'
+import { joinedRows, padding } from './padding.js'
 import { ranks } from './ranks.js'
 import { rotation } from './rotation.js'
 import { isotropic, taskSingularVectors } from './subspaces.js'
@@ -36,6 +36,7 @@ const SOLVERS: readonly Solver[] = [
   inputRotation,
   isotropic,
   joinedFactors,
+  joinedRows,
   lowRankApproximation,
   lowRankFactors,
   lowRankProduct,
