@@ -33,7 +33,7 @@ is written, with the name of what it is.
 | LoRA of embeddings | \`lora_embedding_A\`, \`lora_embedding_B\` | PEFT | \`alpha / rank\` |
 | LoRA of parameters | \`lora_A\`, \`lora_B\` and \`target_parameters\` in the config | PEFT | \`alpha / rank\` |
 
-Refused by name: VeRA, FourierFT, early OFTs (\`oft_diag\`, and \`oft_r\` of PEFT before 0.16), GLoRA with a core (\`bm\`), LyCORIS files with a \`scalar\`, LoRAs in numbered parts (\`lora_up.0\`), trained tokens, and PEFT configs that
+Refused by name: VeRA, FourierFT, early OFTs (\`oft_diag\`, and \`oft_r\` of PEFT before 0.16), GLoRA with a core (\`bm\`), LyCORIS files with a \`scalar\`, LoRAs and OFTs in numbered parts (\`lora_up.0\`, \`oft_blocks.0\`), trained tokens, and PEFT configs that
 begin from factors of the base model (PiSSA, OLoRA). Embeddings of trigger words (\`bundle_emb\`) are left out with a warning.
 
 OFT of PEFT for convolutions larger than 1 × 1 is applied with a warning: in training PEFT rotates overlapping patches of the inputs, which no weight can express, and the result is what its \`merge_and_unload\` makes.
@@ -93,15 +93,18 @@ What these have for names of tensors is tested as it is, down to the tensor and 
 |---|---|---|
 | Stable Diffusion 1 | LCM-LoRA, Hyper-SD, TCD, add_detail, more_details, IP-Adapter FaceID | \`lora_unet_down_blocks_…\`, \`lora_te_…\`; with and without alphas |
 | Stable Diffusion XL | SDXL-Lightning, Hyper-SDXL, LCM-LoRA, DMD2 | \`lora_unet_down_blocks_…\`; \`unet.down_blocks.…\` |
+| Stable Diffusion 1, XL | LyCORIS with LoHa, (IA)³ or DoRA | \`lora_unet_….hada_w1_a\`, \`….on_input\`, \`….dora_scale\` |
 | Stable Diffusion XL | sd_xl_offset_example-lora, add-detail-xl, concept sliders | \`lora_unet_input_blocks_…\`, \`lora_te1_…\`, \`lora_te2_…\` |
 | Stable Diffusion 3 | Turbo LoRAs | \`transformer.transformer_blocks.…\` |
 | Flux | FLUX.1-Turbo-Alpha, Hyper-FLUX | \`transformer.single_transformer_blocks.…\` |
+| Flux, Chroma | LoRAs of kohya's scripts and of OneTrainer | \`lora_unet_double_blocks_…\`; \`lora_transformer_transformer_blocks_…\`; \`transformer.distilled_guidance_layer.…\` |
 | Flux | flux-RealismLora | \`double_blocks.0.processor.qkv_lora1.down\` |
 | Flux | FLUX.1-Depth-dev-lora, FLUX.1-Canny-dev-lora | \`img_in.lora_A\`, norms as whole tensors |
+| HunyuanVideo | AccVideo | \`diffusion_model.double_blocks.…\` with \`diff_b\` |
 | Qwen-Image | Qwen-Image-Lightning; LoRAs of DiffSynth-Studio | \`transformer_blocks.0.attn.to_q.lora_down\`; \`….lora_A.default\` |
 | Wan 2.1, Wan 2.2 | step distillation of LightX2V, Wan2.2-Lightning, AccVideo | \`diffusion_model.blocks.…\` with \`diff\`, \`diff_b\`, \`diff_m\` |
 | Wan 2.1, Wan 2.2 | CausVid; LoRAs of diffusion-pipe, musubi-tuner and DiffSynth-Studio | \`diffusion_model.blocks.…\`; \`lora_unet_blocks_…\`; \`blocks.…\` |
-| Z-Image | zimage_turbo_training_adapter | \`diffusion_model.layers.0.attention.to_q\` |
+| Z-Image | zimage_turbo_training_adapter; LoRAs of musubi-tuner and SimpleTuner | \`diffusion_model.layers.0.attention.to_q\`; \`lora_unet_layers_0_attention_to_q\`; \`lycoris_layers_0_…\` |
 | language models | alpaca-lora, QLoRA, \`modules_to_save\`; e5-mistral | \`base_model.model.model.layers.…\`; \`base_model.model.layers.…\` |
 
 Adapters of image and video generators that have no alphas are added as they are, as all programs do. Some, such as Hyper-FLUX, ask for a strength: their pages say which, and it goes into \`strength\`.
