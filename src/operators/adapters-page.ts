@@ -100,7 +100,7 @@ What these have for names of tensors is tested as it is, down to the tensor and 
 | Flux, Chroma | LoRAs of kohya's scripts and of OneTrainer | \`lora_unet_double_blocks_…\`; \`lora_transformer_transformer_blocks_…\`; \`transformer.distilled_guidance_layer.…\` |
 | Flux | flux-RealismLora | \`double_blocks.0.processor.qkv_lora1.down\` |
 | Flux | FLUX.1-Depth-dev-lora, FLUX.1-Canny-dev-lora | \`img_in.lora_A\`, norms as whole tensors |
-| HunyuanVideo | AccVideo | \`diffusion_model.double_blocks.…\` with \`diff_b\` |
+| HunyuanVideo | LoRAs that were extracted of fine-tunes | \`diffusion_model.double_blocks.…\` with \`diff_b\` |
 | Qwen-Image | Qwen-Image-Lightning; LoRAs of DiffSynth-Studio | \`transformer_blocks.0.attn.to_q.lora_down\`; \`….lora_A.default\` |
 | Wan 2.1, Wan 2.2 | step distillation of LightX2V, Wan2.2-Lightning, AccVideo | \`diffusion_model.blocks.…\` with \`diff\`, \`diff_b\`, \`diff_m\` |
 | Wan 2.1, Wan 2.2 | CausVid; LoRAs of diffusion-pipe, musubi-tuner and DiffSynth-Studio | \`diffusion_model.blocks.…\`; \`lora_unet_blocks_…\`; \`blocks.…\` |

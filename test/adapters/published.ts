@@ -327,7 +327,7 @@ export const PUBLISHED: readonly Published[] = [
   },
   {
     // https://github.com/kijai/ComfyUI-HunyuanVideoWrapper/issues/468
-    title: 'AccVideo and other LoRAs with differences of biases for HunyuanVideo',
+    title: 'LoRAs with differences of biases for HunyuanVideo',
     network: 'HunyuanVideo',
     make: BIASED,
     entries: [
