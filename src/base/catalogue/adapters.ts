@@ -210,17 +210,24 @@ export const notAnAdapter = (at: Place, adapter: string, tensors: readonly strin
         help: 'use a LoRA here; a whole model belongs under `models`',
       })
 
-/** No tensor of an adapter has a target in the model. */
+/** No tensor of an adapter has a target in the model; `ofText` is true where all of them are of text encoders. */
 export const nothingMatched = (
   at: Place,
   adapter: string,
   model: string,
-  architectureMismatch?: ArchitectureMismatch,
+  architectureMismatch: ArchitectureMismatch | undefined,
+  ofText: boolean,
 ): Diagnostic =>
-  entry('adapter-matches-nothing', `no tensor of ${adapter} has a target in ${model}${madeFor(architectureMismatch)}`, {
-    at,
-    help: 'use an adapter that was trained on this architecture; `smelt inspect` shows the names of both',
-  })
+  entry(
+    'adapter-matches-nothing',
+    `no tensor of ${adapter} has a target in ${model}${ofText ? '; all of them are of text encoders' : ''}${madeFor(architectureMismatch)}`,
+    {
+      at,
+      help: ofText
+        ? 'apply it to a model with these text encoders, or to the text encoder in a file of its own'
+        : 'use an adapter that was trained on this architecture; `smelt inspect` shows the names of both',
+    },
+  )
 
 /** An adapter of which a step leaves out every module. */
 export const allExcluded = (at: Place, adapter: string): Diagnostic =>
