@@ -98,7 +98,7 @@ const OWN = [
 ]
 
 /** What is measured in other rows: of rotations, other tools do only some tensors; low ranks are a row of the adapters. */
-const ELSEWHERE = ['rotate', 'rotate, halfway', 'truncate_rank']
+const ELSEWHERE = ['rotate', 'rotate, halfway', 'truncate_rank', 'truncate_kronecker']
 /** Methods that take whole tensors at once, without a count of operations: they sort or transform. */
 const WHOLE = ['crossover', 'top_k_tensor_sum']
 const isWhole = ({ name, operations }) => operations !== undefined || WHOLE.includes(name)

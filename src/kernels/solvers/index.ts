@@ -6,6 +6,7 @@ import { regmean } from './regmean.js'
 import { expertProducts, stackedExperts } from './expert-products.js'
 import { inputRotation } from './input-rotation.js'
 import { crossover } from './crossover.js'
+import { kroneckerApproximation } from './kronecker.js'
 import { promptGates } from './prompt-gates.js'
 import {
   channelProduct,
@@ -36,6 +37,7 @@ const SOLVERS: readonly Solver[] = [
   inputRotation,
   isotropic,
   joinedFactors,
+  kroneckerApproximation,
   lowRankApproximation,
   lowRankFactors,
   lowRankProduct,
