@@ -65,7 +65,10 @@ export interface Evaluation {
   readonly args: readonly Scalar[]
 }
 
+/** What powers of two are made of, and taken from numbers with: see `Graph`. */
+export type PowerOp = 'round' | 'two-to' | 'exponent' | 'mantissa'
 export type ScalarOp =
+  | PowerOp
   | 'add'
   | 'sub'
   | 'mul'
@@ -80,7 +83,7 @@ export type ScalarOp =
   | 'cos'
   | 'acos'
   | 'if-less'
-export type TensorOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign'
+export type TensorOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign' | PowerOp
 export type Comparison = 'greater' | 'greater-equal' | 'less' | 'less-equal' | 'equal'
 export type Logic = 'and' | 'or' | 'xor' | 'not'
 

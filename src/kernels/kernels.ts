@@ -104,6 +104,12 @@ export type Kernels = KernelMemory & {
    * `count` times, column i + 1 becomes s·xᵢ + c·xᵢ₊₁ and column i becomes c·xᵢ − s·xᵢ₊₁; `turns` are pairs of c and s.
    */
   readonly rotate: (strip: number, top: number, count: number, turns: number) => void
+  /**
+   * f32 out[i] = the rank of |x[i]| in its row of `width`, from 0 for the least; equal ones by index. Needs
+   * `ranksRoom(width)` bytes of memory at `room`.
+   */
+  readonly rankRows: (x: number, rows: number, width: number, out: number, room: number) => void
+  readonly ranksRoom: (width: number) => number
   /** The index of the first NaN or infinity of n elements, or -1. */
   readonly firstNonFinite: (x: number, n: number, dtype: FloatDtype) => number
   /** Packs n u8 into ceil(n / 8) bytes, lowest bit first; any byte but 0 is a 1, unused bits are 0. */
@@ -162,6 +168,8 @@ export const loadKernels = (): Kernels => {
     areExact: (x, n, y, m) => wasm.areExact(x, n, y, m) !== 0,
     multiply: wasm.multiply,
     rotate: wasm.rotate,
+    rankRows: wasm.rankRows,
+    ranksRoom: (width) => wasm.ranksRoom.value + 16 * width,
     firstNonFinite: (x, n, dtype) => {
       const { scan, mask } = NON_FINITE[dtype]
       return wasm[scan](x, n, mask)

@@ -62,6 +62,8 @@ export type WasmExports = {
   readonly exactRows: MultiplyRows
   readonly areExact: (x: number, n: number, y: number, m: number) => number
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
+  readonly rankRows: (x: number, rows: number, width: number, out: number, room: number) => void
+  readonly ranksRoom: { readonly value: number }
   readonly rotate: (strip: number, top: number, count: number, turns: number) => void
   readonly firstMasked8: Scan
   readonly firstMasked16: Scan

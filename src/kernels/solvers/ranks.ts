@@ -1,9 +1,31 @@
 import type { Solver } from '../../graph/expression.js'
 import { sizeOf } from '../../tensor/info.js'
-import { createSorter, sorterBytes } from './sort.js'
+import { solverKernels } from './matrix.js'
 
-/** Rows shorter than this are sorted by comparison: a radix sort would look longer through its tables than at them. */
-const SHORT = 512
+/** Elements that are ranked at a time, where rows are not longer. */
+const PIECE = 1 << 16
+
+/** Bytes of each element of a piece: the number, its rank, and twice its key with its index. */
+const BYTES = 24
+
+interface Room {
+  readonly elements: number
+  readonly x: number
+  readonly out: number
+  readonly rest: number
+}
+let room: Room | undefined
+
+/** Memory for a piece of so many elements: that of the largest so far, or twice as much as of it. */
+const roomFor = (elements: number): Room => {
+  if (room === undefined || room.elements < elements) {
+    const kernels = solverKernels()
+    const most = room === undefined ? elements : Math.max(elements, 2 * room.elements)
+    const [x, out] = [kernels.alloc(4 * most), kernels.alloc(4 * most)]
+    room = { elements: most, x, out, rest: kernels.alloc(kernels.ranksRoom(most)) }
+  }
+  return room
+}
 
 /**
  * The rank of each element's magnitude within its row, from 0 for the least to n − 1 for the greatest; equal ones by
@@ -13,39 +35,24 @@ export const ranks: Solver = {
   name: 'ranks',
   version: 1,
   takes: 'rows',
-  workspace: (_, shape) => 8 * sizeOf(shape) + sorterBytes(widthOf(shape)),
+  // Of a tensor that is ranked in several calls, this is the share of one.
+  workspace: (_, shape) => BYTES * (widthOf(shape) < PIECE ? Math.max(PIECE, sizeOf(shape) / 16) : 2 * sizeOf(shape)),
   solve: ([operand], _, shape) => {
-    const { values } = operand!
+    const given = operand!.values
+    const values = given instanceof Float32Array ? given : new Float32Array(given)
     const width = widthOf(shape)
-    const bits = new Uint32Array(new Float32Array(values).buffer)
-    for (let i = 0; i < bits.length; i++) bits[i]! &= 0x7fffffff
     const result = new Float32Array(values.length)
-    const rank = width < SHORT ? byComparison(width) : byDigits(width)
-    for (let start = 0; start < values.length; start += width)
-      rank(bits.subarray(start, start + width), result.subarray(start, start + width))
+    if (width === 0) return result
+    const piece = width * Math.max(1, Math.floor(PIECE / width))
+    const [kernels, { x, out, rest }] = [solverKernels(), roomFor(Math.max(PIECE, width))]
+    for (let start = 0; start < values.length; start += piece) {
+      const n = Math.min(piece, values.length - start)
+      kernels.view(Float32Array, x, n).set(values.subarray(start, start + n))
+      kernels.rankRows(x, n / width, width, out, rest)
+      result.set(kernels.view(Float32Array, out, n), start)
+    }
     return result
   },
 }
 
 const widthOf = (shape: readonly number[]): number => (shape.length < 2 ? sizeOf(shape) : sizeOf(shape.slice(1)))
-
-/** Writes the ranks of a row. */
-type RankRow = (magnitudes: Uint32Array, ranks: Float32Array) => void
-
-/** Sorts numbers made of a magnitude and, below it, its index. */
-const byComparison = (width: number): RankRow => {
-  const keys = new Float64Array(width)
-  return (magnitudes, out) => {
-    for (let i = 0; i < width; i++) keys[i] = magnitudes[i]! * SHORT + i
-    keys.sort()
-    for (let rank = 0; rank < width; rank++) out[keys[rank]! % SHORT] = rank
-  }
-}
-
-const byDigits = (width: number): RankRow => {
-  const sort = createSorter(width)
-  return (magnitudes, out) => {
-    const order = sort(magnitudes)
-    for (let rank = 0; rank < width; rank++) out[order[rank]!] = rank
-  }
-}
