@@ -6,6 +6,18 @@ export { firstMasked16, firstMasked32, firstMasked64, firstMasked8 } from './che
 export { lowRank, lowRankRows } from './product'
 export { multiply } from './matrix'
 export { rotate } from './rotations'
+export { countOrdered, putRanked } from './order'
+export {
+  filterLines,
+  fourierStep,
+  interleave,
+  joinLines,
+  multiplyLines,
+  realBy3,
+  realFrom3,
+  separate,
+  splitLines,
+} from './fourier'
 export { packBits, unpackBits } from './bits'
 export { decodeBF16, encodeBF16 } from './bf16'
 export { decodeF16 } from './f16'
