@@ -104,6 +104,11 @@ export type Kernels = KernelMemory & {
    */
   readonly rankRows: (x: number, rows: number, width: number, out: number, room: number) => void
   readonly ranksRoom: (width: number) => number
+  /**
+   * f32 out[i] = |x[i] − y[i]| · KL(softmax(x) ‖ softmax(y)), the softmax and the divergence over rows of `width`. Needs 24
+   * bytes of memory at `room` for each element and for one more.
+   */
+  readonly importanceOfRows: (x: number, y: number, rows: number, width: number, out: number, room: number) => void
   /** The index of the first NaN or infinity of n elements, or -1. */
   readonly firstNonFinite: (x: number, n: number, dtype: FloatDtype) => number
   /** Packs n u8 into ceil(n / 8) bytes, lowest bit first; any byte but 0 is a 1, unused bits are 0. */
@@ -152,6 +157,7 @@ export const loadKernels = (): Kernels => {
     multiply: wasm.multiply,
     rotate: wasm.rotate,
     rankRows: wasm.rankRows,
+    importanceOfRows: wasm.importanceOfRows,
     ranksRoom: (width) => wasm.ranksRoom.value + 16 * width,
     firstNonFinite: (x, n, dtype) => {
       const { scan, mask } = NON_FINITE[dtype]
