@@ -41,15 +41,18 @@ test.each([
 ])(
   'importances of rows of %i, of numbers up to %d that moved by up to %d, are those of the formula',
   (width, scale, move) => {
-    const rows = width > 1000 ? 2 : 5000
+    const rows = width > 100 ? 3 : 1000
     const base = any(rows * width, width).map((y) => y * scale)
     const x = base.map((y, i) => y + move * Math.sin(i * 1.7))
     const found = solve([rows, width], x, base)
-    for (let row = 0; row < rows; row += width > 100 ? 1 : 97) {
+    for (let row = 0; row < rows; row++) {
       const [start, end] = [row * width, (row + 1) * width]
       const wanted = expected(x.subarray(start, end), base.subarray(start, end))
-      for (const [i, y] of wanted.entries())
-        expect(Math.abs(found[start + i]! - y), `row ${row}, element ${i}`).toBeLessThanOrEqual(1e-6 * y + 1e-15)
+      const worst = wanted.reduce(
+        (most, y, at) => Math.max(most, Math.abs(found[start + at]! - y) / (1e-6 * y + 1e-15)),
+        0,
+      )
+      expect(worst, `row ${row}`).toBeLessThanOrEqual(1)
     }
   },
 )
@@ -57,7 +60,20 @@ test.each([
 test('a row that did not change is of no importance, in a row of one number nothing is, and what is no number makes its row none', () => {
   const x = Float32Array.of(1, 2, 3, 1, NaN, 3, 3e38, 0, -3e38, 0, 1, 1000)
   const base = Float32Array.of(1, 2, 3, 1, 2, 3, -3e38, 0, 3e38, 0, 1, 0)
-  expect(solve([4, 3], x, base)).toEqual([0, 0, 0, NaN, NaN, NaN, Infinity, 0, Infinity, 0, 0, expect.closeTo(1e6, -4)])
+  expect(solve([4, 3], x, base)).toEqual([
+    0,
+    0,
+    0,
+    NaN,
+    NaN,
+    NaN,
+    Infinity,
+    0,
+    Infinity,
+    0,
+    0,
+    Math.fround(1000 * Math.log(2 + Math.E)),
+  ])
   expect(solve([2, 1], Float32Array.of(1, 5), Float32Array.of(1, 2))).toEqual([0, 0])
   expect(solve([0, 3], new Float32Array(), new Float32Array())).toEqual([])
   expect(solve([], Float32Array.of(7), Float32Array.of(1))).toEqual([0])
