@@ -110,6 +110,7 @@ export type Kernels = KernelMemory & {
    */
   readonly rankRows: (x: number, rows: number, width: number, out: number, room: number) => void
   readonly ranksRoom: (width: number) => number
+  /**
    * Adds to the u32 counts[2^19] one count per f32 of x, by its upper 19 bits in the order of the numbers, −0 below 0;
    * gives the bits that any has.
    */
@@ -152,6 +153,11 @@ export type Kernels = KernelMemory & {
   readonly interleave: WasmExports['interleave']
   /** Undoes `interleave`, rounding to f32. */
   readonly separate: WasmExports['separate']
+  /**
+   * f32 out[i] = |x[i] − y[i]| · KL(softmax(x) ‖ softmax(y)), the softmax and the divergence over rows of `width`. Needs 24
+   * bytes of memory at `room` for each element and for one more.
+   */
+  readonly importanceOfRows: (x: number, y: number, rows: number, width: number, out: number, room: number) => void
   /** The index of the first NaN or infinity of n elements, or -1. */
   readonly firstNonFinite: (x: number, n: number, dtype: FloatDtype) => number
   /** Packs n u8 into ceil(n / 8) bytes, lowest bit first; any byte but 0 is a 1, unused bits are 0. */
@@ -211,6 +217,7 @@ export const loadKernels = (): Kernels => {
     multiply: wasm.multiply,
     rotate: wasm.rotate,
     rankRows: wasm.rankRows,
+    importanceOfRows: wasm.importanceOfRows,
     ranksRoom: (width) => wasm.ranksRoom.value + 16 * width,
     countOrdered: wasm.countOrdered,
     putRanked: wasm.putRanked,

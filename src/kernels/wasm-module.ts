@@ -63,6 +63,7 @@ export type WasmExports = {
   readonly areExact: (x: number, n: number, y: number, m: number) => number
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
   readonly rankRows: (x: number, rows: number, width: number, out: number, room: number) => void
+  readonly importanceOfRows: (x: number, y: number, rows: number, width: number, out: number, room: number) => void
   readonly ranksRoom: { readonly value: number }
   readonly rotate: (strip: number, top: number, count: number, turns: number) => void
   readonly countOrdered: (x: number, n: number, counts: number) => number

@@ -4,6 +4,7 @@ import { coreSpace } from './core-space.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { expertProducts, stackedExperts } from './expert-products.js'
+import { importance } from './importance.js'
 import { inputRotation } from './input-rotation.js'
 import { crossover } from './crossover.js'
 import { kroneckerApproximation } from './kronecker.js'
@@ -34,6 +35,7 @@ const SOLVERS: readonly Solver[] = [
   elementsFrom,
   expertProducts,
   factorProduct,
+  importance,
   inputRotation,
   isotropic,
   joinedFactors,
