@@ -108,8 +108,12 @@ export const createChunks = (
   const numbersOf = (isWanted: (draw: GeneratedInputOrder) => boolean): readonly number[] =>
     unit.draws.flatMap((draw, i) => (isWanted(draw) ? [i] : []))
   const [products, drawn] = [numbersOf(isProduct), numbersOf((draw) => !isProduct(draw))]
-  /** True where nothing is filled in or counted chunk by chunk. */
-  const isWhole = engine.takesBlocks && drawn.length === 0 && unit.takes.length === 0
+  /** True where nothing is filled in or counted chunk by chunk, and all outputs have room for a block. */
+  const isWhole =
+    engine.takesBlocks &&
+    drawn.length === 0 &&
+    unit.takes.length === 0 &&
+    sizes.every((size) => elements[size] >= block)
   /** Where a generated input of elements from `start` on lies, in a block that began with element `from`. */
   const drawAt = (i: number, from: number, start: number): number =>
     draws[i]! + (isProduct(unit.draws[i]!) ? VALUE_BYTES[drawPorts[i]!.type] * (start - from) : 0)

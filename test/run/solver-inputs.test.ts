@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Lock } from '#src/store/lock.js'
 import { readFileSync } from 'node:fs'
-import { inFolder } from '../support/build-run.js'
+import { inFolder, readTensors } from '../support/build-run.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 import { buildIn, built } from './support.js'
 
@@ -30,3 +30,25 @@ test.each(['merge.top_k_sum', 'merge.crossover'])(
       expect(await inputsOf({ op, a: 'a', b: 'b' })).toEqual(expected)
     }),
 )
+
+test('operands of more numbers than are computed at a time are whole', () =>
+  inFolder(async (folder) => {
+    const width = 40_000
+    const values = Array.from({ length: 2 * width }, (_, i) => i % 1009)
+    writeSafetensors(join(folder, 'm.safetensors'), { 'net.fc.weight': { dtype: 'F32', shape: [2, width], values } })
+    // A turn by 90°.
+    writeSafetensors(join(folder, 'a.safetensors'), {
+      'net.fc.oft_blocks': { dtype: 'F32', shape: [1, 2, 2], values: [0, 1, 0, 0] },
+    })
+    await built(
+      buildIn(folder, {
+        models: { m: 'm.safetensors' },
+        adapters: { a: 'a.safetensors' },
+        steps: { baked: { op: 'adapter.apply', model: 'm', adapter: 'a' } },
+        outputs: { out: { from: 'baked', path: 'out.safetensors' } },
+      }),
+    )
+    const found = (await readTensors(join(folder, 'out.safetensors')))['net.fc.weight']!.values
+    const expected = [...values.slice(width).map((x) => -x), ...values.slice(0, width)]
+    expect(found.findIndex((x, i) => Math.abs(x - expected[i]!) > 1e-3)).toBe(-1)
+  }))
