@@ -165,6 +165,14 @@ test('a config that says that several layers are stored transposed, which have o
   expect((await bake({ model, adapter, config })).problems.map(({ code }) => code)).toEqual(['adapter-rearranged'])
 })
 
+test('several layers of different widths, which are to be rotated as one, are refused', async () => {
+  const [, model] = models()
+  const adapter = { 'lora_unet_double_blocks_0_img_attn_qkv.oft_blocks': numbers([3, H, H]) }
+  const uneven = { ...model, 'transformer_blocks.0.attn.to_k.weight': numbers([H, H + 1]) }
+  const { problems } = await bake({ model: uneven, adapter })
+  expect(problems.map(({ code }) => code)).toEqual(['adapter-rearranged'])
+})
+
 test('a layer that is replaced while others beside it are rotated with it is refused', async () => {
   const [, model] = models()
   const adapter = {

@@ -151,7 +151,10 @@ const changesOf = (
   const turned =
     (target.change === 'transposed') !==
     (module.embedding || (making.inputsFirst(target.weight!, sidesOf(module)) && !module.tensors.has('embedding-skew')))
-  if (turned && target.part !== undefined) return failed(rearranged(at, adapter, module.name, target.weight!))
+  const isUnlike = ({ shape }: Joined['tensors'][number]): boolean =>
+    shape.slice(1).join() !== joined?.shape.slice(1).join()
+  if (target.part !== undefined && (turned || joined?.tensors.some(isUnlike) === true))
+    return failed(rearranged(at, adapter, module.name, target.weight!))
   const laid =
     joined === undefined
       ? layOut(target.weight!, stored, target, turned)

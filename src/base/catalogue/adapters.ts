@@ -240,7 +240,7 @@ export const allExcluded = (at: Place, adapter: string): Diagnostic =>
 export const rearranged = (at: Place, adapter: string, module: string, tensor: string): Diagnostic =>
   entry(
     'adapter-rearranged',
-    `${quoteName(module)} of ${adapter} stands for several layers, and ${quoteName(tensor)} is one of them and seems to be stored transposed: smelt cannot put these together`,
+    `${quoteName(module)} of ${adapter} stands for several layers, of which ${quoteName(tensor)} is one, and they cannot be put together: they differ in their columns, or seem to be stored transposed`,
     {
       at,
       help: 'check `fan_in_fan_out` in the config of the adapter, which is true only for models such as GPT-2, or leave the module out with `exclude`',

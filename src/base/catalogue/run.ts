@@ -57,11 +57,11 @@ export const nonFinite = (
     help: `${advice === undefined ? '' : `${advice}; or `}inspect the inputs with \`smelt inspect --stats\`, use smaller weights or a wider \`dtype\`, or write \`non_finite: allow\` on the output`,
   })
 
-/** A whole tensor of an adapter that would take the place of one of the model, and is damaged. */
+/** A whole tensor of an adapter that would be written as it is, and is damaged. */
 export const trainedNonFinite = (path: string, trained: string, tensor: string, step: string): Diagnostic =>
   entry(
     'non-finite',
-    `step \`${step}\` would replace ${quoteName(tensor)} by ${quoteName(trained)} of ${path}, which holds NaN or infinities`,
+    `${quoteName(trained)} of ${path}, which step \`${step}\` takes for ${quoteName(tensor)} as it is, holds NaN or infinities`,
     {
       at: { type: 'file', path, tensor: trained },
       blame: 'run',
