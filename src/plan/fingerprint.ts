@@ -194,8 +194,10 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       const before = complete
       complete = true
       described.push([nameIn(other), shortDigest(describe(argumentsOf(other)))])
-      whole &&= complete
+      whole = complete
       complete = before
+      // What the others are made of cannot make it complete again.
+      if (!whole) break
     }
     described.sort(([x, a], [y, b]) => (x < y ? -1 : x > y ? 1 : a < b ? -1 : 1))
     return { text: shortDigest(JSON.stringify(described)), complete: whole }
@@ -279,7 +281,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   }
   /**
    * The expressions below some roots as one text, each once, numbered in the order of the walk; deep ones are replaced
-   * by their digest.
+   * by their digest. Of what is not complete the text is of no use, and ends where that shows.
    */
   const textOf = (roots: readonly Expression[]): string => {
     const numbers = new Map<number, number>()
@@ -287,7 +289,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     const own = new Set(roots)
     const known = (e: Expression): Described | undefined => (own.has(e) ? undefined : deep.get(e.id))
     walk(roots, {
-      enter: (e) => !numbers.has(e.id),
+      enter: (e) => complete && !numbers.has(e.id),
       leave: (e) => {
         const described = known(e)
         complete &&= described?.complete ?? true
@@ -310,20 +312,28 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     return complete ? (shortDigest(text) as Fingerprint) : undefined
   }
 
+  /** True where the first thing that an expression reads is not identified, as most are not before a first build. */
+  const isUnread = (subject: View | undefined): boolean =>
+    subject !== undefined && identify(subject.tensor) === undefined
+
   return {
     *prepare() {
       for (const m of grouped()) yield* prepareGroup(groupKey(m))
     },
     of: (value, { elements, dtype, allowNonFinite }) =>
-      made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe([value])}`),
+      isUnread(subjectOf(value))
+        ? undefined
+        : made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe([value])}`),
     // Without a stored tensor below it nothing tells how many elements it is over.
-    ofMeasure: (m) =>
-      subjectOf(m) === undefined
+    ofMeasure: (m) => {
+      const subject = subjectOf(m)
+      return subject === undefined || isUnread(subject)
         ? undefined
         : made(
             () =>
               `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'block-totals' || m.type === 'solve' || m.over === undefined ? describe([m]) : `${statisticOf(m)}: ${group(m)}`}`,
-          ),
+          )
+    },
     ofFigures: (measured) =>
       made(() => {
         const named = measured.map(({ tensor, size, scalars, tallies = {} }) => [

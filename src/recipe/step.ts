@@ -186,8 +186,16 @@ interface UsedName extends Name {
   readonly delta?: boolean
 }
 
-/** Every name a step uses, with the kind that is needed there. */
+const uses = new WeakMap<Step, readonly UsedName[]>()
+
+/** Every name a step uses, with the kind that is needed there; found once. */
 export const usesOf = (step: Step): readonly UsedName[] => {
+  const known = uses.get(step) ?? findUses(step)
+  uses.set(step, known)
+  return known
+}
+
+const findUses = (step: Step): readonly UsedName[] => {
   const fromInputs = Object.entries(step.inputs).flatMap(([key, names]) => {
     const spec = step.operator.inputs[key]!
     const delta = 'space' in spec && spec.space === 'delta'
