@@ -49,14 +49,16 @@ export interface Solver {
   readonly version: number
   /** `rows`: any rows of the result are computed from the same rows of all operands, which have its shape. */
   readonly takes: 'rows' | 'all'
-  /** The result, of `shape`; `settings` are the numbers that the expression gives it. */
+  /** True for one whose result takes the place of an operand, both in float32. */
+  readonly overwrites?: true
+  /** The result, of `shape`; `settings` are the numbers that the expression gives it. Operands may be overwritten. */
   solve(
     operands: readonly SolverOperand[],
     settings: readonly number[],
     shape: readonly number[],
   ): Float32Array | Float64Array | SolverProblem
   /** Bytes it takes besides its operands and its result. */
-  workspace(operands: readonly (readonly number[])[], shape: readonly number[]): number
+  workspace(operands: readonly (readonly number[])[], shape: readonly number[], settings: readonly number[]): number
 }
 
 /** A function and its arguments. */
@@ -65,7 +67,10 @@ export interface Evaluation {
   readonly args: readonly Scalar[]
 }
 
+/** What powers of two are made of, and taken from numbers with: see `Graph`. */
+export type PowerOp = 'round' | 'two-to' | 'exponent' | 'mantissa'
 export type ScalarOp =
+  | PowerOp
   | 'add'
   | 'sub'
   | 'mul'
@@ -80,7 +85,7 @@ export type ScalarOp =
   | 'cos'
   | 'acos'
   | 'if-less'
-export type TensorOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign'
+export type TensorOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign' | PowerOp
 export type Comparison = 'greater' | 'greater-equal' | 'less' | 'less-equal' | 'equal'
 export type Logic = 'and' | 'or' | 'xor' | 'not'
 

@@ -12,10 +12,22 @@ export type AddTurns = (
   left: number,
 ) => void
 
+/** Computes some numbers of each of several rows of a low-rank matrix: see `Kernels.lowRankRows`. */
+export type MultiplyRows = (
+  out: number,
+  across: number,
+  n: number,
+  up: number,
+  rank: number,
+  down: number,
+  stride: number,
+  rows: number,
+) => void
+
 /** A WebAssembly memory; growing it detaches `buffer` and makes a new one. */
 export type WasmMemory = { readonly buffer: ArrayBuffer; readonly grow: (pages: number) => number }
 
-/** What kernels.wasm exports: pointers, counts and bits as u32, the element's index in two halves. */
+/** What kernels.wasm and fused.wasm export: pointers, counts and bits as u32, the element's index in two halves. */
 export type WasmExports = {
   readonly memory: WasmMemory
   readonly heapBase: { readonly value: number }
@@ -46,19 +58,57 @@ export type WasmExports = {
   readonly dotTurns: AddTurns
   readonly maxTurns: AddTurns
   readonly peakTurns: AddTurns
-  readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
-  readonly lowRankRows: (
-    out: number,
-    across: number,
-    n: number,
-    up: number,
-    rank: number,
-    down: number,
-    stride: number,
-    rows: number,
-  ) => void
+  readonly lowRankRows: MultiplyRows
+  readonly exactRows: MultiplyRows
+  readonly areExact: (x: number, n: number, y: number, m: number) => number
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
+  readonly rankRows: (x: number, rows: number, width: number, out: number, room: number) => void
+  readonly importanceOfRows: (x: number, y: number, rows: number, width: number, out: number, room: number) => void
+  readonly ranksRoom: { readonly value: number }
   readonly rotate: (strip: number, top: number, count: number, turns: number) => void
+  readonly countOrdered: (x: number, n: number, counts: number) => number
+  readonly putRanked: (y: number, x: number, n: number, places: number) => void
+  readonly fourierStep: (
+    radix: number,
+    from: number,
+    to: number,
+    imag: number,
+    blocks: number,
+    size: number,
+    stride: number,
+    every: number,
+    roots: number,
+    n: number,
+    own: number,
+  ) => void
+  readonly multiplyLines: (
+    to: number,
+    toImag: number,
+    from: number,
+    fromImag: number,
+    n: number,
+    count: number,
+    by: number,
+  ) => void
+  readonly splitLines: (at: number, imag: number, blocks: number, n: number, count: number) => void
+  readonly joinLines: (at: number, imag: number, blocks: number, n: number, count: number) => void
+  readonly realBy3: (at: number, blocks: number, count: number) => void
+  readonly realFrom3: (at: number, blocks: number, count: number) => void
+  readonly filterLines: (
+    at: number,
+    imag: number,
+    n: number,
+    count: number,
+    squares: number,
+    others: number,
+    axes: number,
+    base: number,
+    slope: number,
+    cut: number,
+    scale: number,
+  ) => void
+  readonly interleave: (to: number, imag: number, from: number, n: number, apart: number) => void
+  readonly separate: (to: number, from: number, imag: number, n: number, apart: number) => void
   readonly firstMasked8: Scan
   readonly firstMasked16: Scan
   readonly firstMasked32: Scan
@@ -79,8 +129,13 @@ type WebAssembly = {
   readonly Module: new (bytes: Uint8Array) => object
   readonly Instance: new (module: object, imports?: object) => { readonly exports: unknown }
   readonly Memory: new (limits: { readonly initial: number }) => WasmMemory
+  readonly validate: (bytes: Uint8Array) => boolean
 }
-const { Module, Instance, Memory } = (globalThis as unknown as { readonly WebAssembly: WebAssembly }).WebAssembly
+const engine = (globalThis as unknown as { readonly WebAssembly: WebAssembly }).WebAssembly
+const { Module, Instance, Memory } = engine
+
+/** Whether the engine knows all instructions of a module. */
+export const isKnown = (bytes: Uint8Array): boolean => engine.validate(bytes)
 
 /** Compiles and starts the module, without waiting: it is small and imports nothing. */
 export const instantiate = (bytes: Uint8Array): WasmExports => new Instance(new Module(bytes)).exports as WasmExports

@@ -18,6 +18,7 @@ import { isInexact } from './devices/device.js'
 import { changedInputs, syncAll } from './files.js'
 import type { Built, RunOptions } from './options.js'
 import type { Journal } from './journal.js'
+import { damagedByAdapters, warnOfUnchanged } from './adapter-results.js'
 import type { Oddities } from './oddities.js'
 import { remember } from './remember.js'
 import { renderReports } from './reports.js'
@@ -58,6 +59,8 @@ export const conclude = async (
   const { runId, files } = holdings
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
+  const damaged = damagedByAdapters(plan, oddities)
+  if (damaged.length > 0) return failed(...damaged)
   const contents = contentsOf(plan, schedule, options.sha256)
   const lock =
     plan.outputs.length === 0
@@ -145,6 +148,7 @@ export const conclude = async (
         )
   return ok({ outputs, reports, lock, ...progress }, [
     ...oddities.all(),
+    ...warnOfUnchanged(plan, schedule.ledger),
     ...warnOfStaleShards(plan.outputs),
     ...forgotten,
   ])

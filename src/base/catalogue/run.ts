@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
-import { listNames } from './file-entry.js'
+import { listNames, quoteName } from './file-entry.js'
 
 /**
  * NaN or infinities that were copied from an input as they are. A warning: smelt did not make them, and masks of
@@ -14,6 +14,18 @@ export const copiedNonFinite = (path: string, tensors: readonly string[]): Diagn
       at: { type: 'file', path, tensor: tensors[0]! },
       severity: 'warning',
       help: 'check the input with `smelt inspect --stats`, unless these are masks; write `non_finite: allow` on the output to accept them',
+    },
+  )
+
+/** An output of a recipe with adapters that is what a stored model is. A warning: they were meant to change something. */
+export const outputUnchanged = (path: string, computed: number, input: string): Diagnostic =>
+  entry(
+    'output-unchanged',
+    `nothing has changed in ${path}: ${computed === 1 ? 'the tensor that was computed is' : `all ${computed} tensors that were computed are`} byte for byte what \`${input}\` has`,
+    {
+      at: { type: 'file', path },
+      severity: 'warning',
+      help: 'check that the adapter holds what was trained, and its `strength`: a change below half a unit of the dtype is rounded away',
     },
   )
 
@@ -44,6 +56,18 @@ export const nonFinite = (
     blame: 'run',
     help: `${advice === undefined ? '' : `${advice}; or `}inspect the inputs with \`smelt inspect --stats\`, use smaller weights or a wider \`dtype\`, or write \`non_finite: allow\` on the output`,
   })
+
+/** A whole tensor of an adapter that would take the place of one of the model, and is damaged. */
+export const trainedNonFinite = (path: string, trained: string, tensor: string, step: string): Diagnostic =>
+  entry(
+    'non-finite',
+    `step \`${step}\` would replace ${quoteName(tensor)} by ${quoteName(trained)} of ${path}, which holds NaN or infinities`,
+    {
+      at: { type: 'file', path, tensor: trained },
+      blame: 'run',
+      help: 'download the adapter again, leave the tensor out with `exclude`, or write `non_finite: allow` on the output',
+    },
+  )
 
 /**
  * Token positions that do not count up were copied from an input. A warning: whoever loads them reads tokens in wrong

@@ -4,8 +4,10 @@ import { coreSpace } from './core-space.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { expertProducts, stackedExperts } from './expert-products.js'
+import { importance } from './importance.js'
 import { inputRotation } from './input-rotation.js'
 import { crossover } from './crossover.js'
+import { kroneckerApproximation } from './kronecker.js'
 import { promptGates } from './prompt-gates.js'
 import {
   channelProduct,
@@ -18,7 +20,7 @@ import {
   lowRankProduct,
   stackedFactors,
 } from './low-rank.js'
-import { padding } from './padding.js'
+import { joinedRows, padding } from './padding.js'
 import { ranks } from './ranks.js'
 import { rotation } from './rotation.js'
 import { isotropic, taskSingularVectors } from './subspaces.js'
@@ -33,9 +35,12 @@ const SOLVERS: readonly Solver[] = [
   elementsFrom,
   expertProducts,
   factorProduct,
+  importance,
   inputRotation,
   isotropic,
   joinedFactors,
+  kroneckerApproximation,
+  joinedRows,
   lowRankApproximation,
   lowRankFactors,
   lowRankProduct,

@@ -3,9 +3,23 @@ export { histogramHigh, histogramLow, histogramRange, takePairs } from './histog
 export { dot, sum, sumAbs, sumMask } from './sums'
 export { dotTurns, maxTurns, peakTurns, sumTurns } from './turns'
 export { firstMasked16, firstMasked32, firstMasked64, firstMasked8 } from './checks'
-export { lowRank, lowRankRows } from './product'
+export { areExact, exactRows, lowRankRows } from './product'
+export { importanceOfRows } from './divergence'
 export { multiply } from './matrix'
+export { rankRows, ranksRoom } from './ranks'
 export { rotate } from './rotations'
+export { countOrdered, putRanked } from './order'
+export {
+  filterLines,
+  fourierStep,
+  interleave,
+  joinLines,
+  multiplyLines,
+  realBy3,
+  realFrom3,
+  separate,
+  splitLines,
+} from './fourier'
 export { packBits, unpackBits } from './bits'
 export { decodeBF16, encodeBF16 } from './bf16'
 export { decodeF16 } from './f16'
