@@ -1,5 +1,6 @@
 // `npm run build && node bench/scaling.mjs [linear|ties [WORKERS [ARCHITECTURE]]]`: what does not get faster with more workers. Workers that
-// answer at once leave what the main thread does; real ones tell how the build gets faster as they get more.
+// answer at once leave what the main thread does; real ones, up to WORKERS, tell how the build gets faster as they get more. With 0 there are
+// none, and nothing is written.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from '../dist/run/build.js'
@@ -13,7 +14,9 @@ const [, , kind = 'linear', most = '8', architecture = 'sd15'] = process.argv
 const merge = MERGES.find(({ name }) => name === kind)
 const table = readTable(architecture)
 const elements = bytesOf(table) / 2
-const folder = openPlace(memoryFolder(), bytesOf(table) + 100e6, 1e9)
+/** Workers that answer at once. */
+const PRETENDED = 16
+const folder = openPlace(memoryFolder(), Number(most) === 0 ? 100e6 : bytesOf(table) + 100e6, 1e9)
 for (const [i, model] of merge.reads.entries()) writeSparse(join(folder, `${model}.safetensors`), table, i)
 
 /** Seconds of processor time of the main thread alone where the system tells, else of the whole process. */
@@ -46,17 +49,18 @@ const measure = async (options) => {
 }
 
 try {
-  const main = await measure({ workers: 2, start: pretendedThread })
+  const main = await measure({ workers: PRETENDED, start: pretendedThread })
   console.log(
     `main thread: ${main.own.toFixed(2)} s of processor for ${main.messages} messages, ${((main.own * 1e9) / elements).toFixed(2)} ns an element`,
   )
-  console.log('| workers | seconds | processor seconds | messages a second |\n| ---: | ---: | ---: | ---: |')
+  if (Number(most) > 0)
+    console.log('| workers | seconds | processor seconds | messages a second |\n| ---: | ---: | ---: | ---: |')
   for (let workers = 1; workers <= Number(most); workers *= 2) {
     const { wall, processor, messages } = await measure({ workers })
     console.log(`| ${workers} | ${wall.toFixed(2)} | ${processor.toFixed(2)} | ${(messages / wall).toFixed(0)} |`)
     if (workers === 1)
       console.log(
-        `At 16 workers, each as fast as this one, the main thread is busy ${((1600 * main.own) / wall).toFixed(1)} % of the time.`,
+        `At ${PRETENDED} workers, each as fast as this one, the main thread is busy ${((100 * PRETENDED * main.own) / wall).toFixed(1)} % of the time.`,
       )
   }
 } finally {

@@ -13,9 +13,14 @@ export const RANGE = 7
  */
 export const FIRST_NON_FINITE_BIN = 0x7f800000 >>> 15
 
+const number = new Float32Array(1)
+const bits = new Uint32Array(number.buffer)
+
 /** |x| from its two bins. */
-export const toMagnitude = (high: number, low: number): number =>
-  new Float32Array(Uint32Array.of((high << 15) | low).buffer)[0]!
+export const toMagnitude = (high: number, low: number): number => {
+  bits[0] = (high << 15) | low
+  return number[0]!
+}
 
 /**
  * The bin that holds the element of a rank (0 is the smallest), and how many elements are before that bin. Throws a

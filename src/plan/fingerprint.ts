@@ -117,6 +117,9 @@ const words = (s: Stream): readonly unknown[] => [s.seed, s.step, s.draw, s.tens
  */
 const DEEPEST = 32
 
+/** A value as JSON; most are the numbers of lines. */
+const jsonOf = (x: unknown): string => (Number.isInteger(x) ? `${x as number}` : JSON.stringify(x))
+
 /** An expression or a group as a text; `complete` is false while something it reads is not identified. */
 interface Described {
   readonly text: string
@@ -281,28 +284,45 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   }
   /**
    * The expressions below some roots as one text, each once, numbered in the order of the walk; deep ones are replaced
-   * by their digest. Of what is not complete the text is of no use, and ends where that shows.
+   * by their digest. Undefined as soon as they go deeper than `most`; empty as soon as they turn out not to be complete,
+   * whose text is of no use.
    */
-  const textOf = (roots: readonly Expression[]): string => {
+  const textWithin = (most: number, roots: readonly Expression[]): string | undefined => {
     const numbers = new Map<number, number>()
     const lines: string[] = []
-    const own = new Set(roots)
-    const known = (e: Expression): Described | undefined => (own.has(e) ? undefined : deep.get(e.id))
+    const depths: number[] = []
+    const top = new Set(roots)
+    const known = (e: Expression): Described | undefined => (top.has(e) ? undefined : deep.get(e.id))
+    const numberOf = (e: Expression): number => numbers.get(e.id)!
+    let within = true
     walk(roots, {
-      enter: (e) => complete && !numbers.has(e.id),
+      enter: (e) => within && complete && !numbers.has(e.id),
       leave: (e) => {
+        if (!within || !complete) return
         const described = known(e)
+        let depth = 0
+        let line = described?.text
+        if (line === undefined) {
+          for (const x of operandsOf(e)) depth = Math.max(depth, depths[numberOf(x)]!)
+          depth += 1
+          line = `["${e.kind}","${e.type}"`
+          for (const x of detail(e, numberOf)) line += `,${jsonOf(x)}`
+          line += ']'
+        }
         complete &&= described?.complete ?? true
-        numbers.set(
-          e.id,
-          lines.push(described?.text ?? JSON.stringify([e.kind, e.type, ...detail(e, (x) => numbers.get(x.id)!)])) - 1,
-        )
+        within = depth <= most
+        depths.push(depth)
+        numbers.set(e.id, lines.push(line) - 1)
       },
       below: (e) => (known(e) === undefined ? operandsOf(e) : NOTHING),
     })
-    return `${lines.join('\n')}\n${roots.map((e) => numbers.get(e.id)!).join()}`
+    if (!complete) return ''
+    return within ? `${lines.join('\n')}\n${roots.map(numberOf).join()}` : undefined
   }
+  const textOf = (roots: readonly Expression[]): string => textWithin(Infinity, roots)!
   const describe = (roots: readonly Expression[]): string => {
+    const shallow = textWithin(DEEPEST - 1, roots)
+    if (shallow !== undefined) return shallow
     digestDeep(roots)
     return textOf(roots)
   }

@@ -41,7 +41,7 @@ const [BLOCK, CHUNK, COMPILED_BLOCK, COMPILED_CHUNK, KEPT] = [1 << 17, 1 << 15, 
  * What workers have at hand: tasks each, units in a task, and segments that count magnitudes; and how many different
  * ones a segment counts, of which not all have a count of their own.
  */
-const [TASKS, TASK_UNITS, COUNTED_SEGMENTS, COUNTED] = [2, 64, 8, 1 << 14]
+export const [TASKS, TASK_UNITS, COUNTED_SEGMENTS, COUNTED] = [2, 64, 8, 1 << 14]
 
 /**
  * Bytes of the factors of products: as stored, as float32 in JavaScript, and in the kernels' memory, which doubles when

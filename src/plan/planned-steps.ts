@@ -20,9 +20,10 @@ const commonLabel = (labels: readonly string[]): string => {
  * What a name of the recipe is called under a setting: steps that differ from setting to setting bear its label, or what
  * it has in common with those of the settings that share the step.
  */
-export const nameUnder =
-  (evaluations: readonly Evaluation[]) =>
-  (setting: number, name: string): string => {
+export const nameUnder = (evaluations: readonly Evaluation[]): ((setting: number, name: string) => string) => {
+  // Asked for every expression of a build.
+  const known = evaluations.map(() => new Map<string, string>())
+  const make = (setting: number, name: string): string => {
     const step = stepOf(name)
     const own = evaluations[setting]!
     const value = valueOf(own, step)
@@ -31,6 +32,12 @@ export const nameUnder =
     const label = commonLabel(sharing.map((other) => other.setting.label))
     return label === '' ? name : `${step}[${label}]${name.slice(step.length)}`
   }
+  return (setting, name) => {
+    const made = known[setting]!.get(name) ?? make(setting, name)
+    known[setting]!.set(name, made)
+    return made
+  }
+}
 
 /** The steps of all settings, those that settings have in common once. */
 export const describeSteps = (

@@ -114,6 +114,7 @@ const digestsOf = (
     if (tensor.begin === tensor.end) return EMPTY_DIGEST
     const stored = files.get(tensor.file)?.tensors.get(tensor.name)
     if (stored?.begin === tensor.begin) return stored.digest
+    if (fresh.size + remains.digests.size === 0) return undefined
     const identity = identify(tensor)
     return identity === undefined ? undefined : (fresh.get(identity) ?? remains.digests.get(identity))
   }

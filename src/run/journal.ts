@@ -27,12 +27,15 @@ const seal = (entries: readonly Entry[]): string => {
   return `${shortDigest(text).slice(0, 16)} ${text}\n`
 }
 
+const isEntry = (said: Entry | readonly Entry[]): said is Entry => typeof said[0] === 'string'
+
 const unseal = (line: string): readonly Entry[] => {
   const text = line.slice(17)
   // What a crash tore was never said.
-  return line.length > 17 && line.slice(0, 16) === shortDigest(text).slice(0, 16)
-    ? (JSON.parse(text) as readonly Entry[])
-    : []
+  if (line.length <= 17 || line.slice(0, 16) !== shortDigest(text).slice(0, 16)) return []
+  const said = JSON.parse(text) as Entry | readonly Entry[]
+  // Earlier versions wrote every entry on a line of its own.
+  return isEntry(said) ? [said] : said
 }
 
 /**

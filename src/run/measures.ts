@@ -87,17 +87,14 @@ export const INFINITY = 0x7f800000
 
 const bitsOf = (high: number, low: number): number => high * LOW_BINS + low
 
-const countIn = (pairs: Uint32Array, bin: number): number => {
-  for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === bin) return pairs[i + 1]!
-  return 0
+const countIn = (pairs: Pairs, bin: number): number => {
+  const at = firstFrom(pairs, bin)
+  return pairs[at] === bin ? pairs[at + 1]! : 0
 }
 
 type Ranged = Extract<Magnitudes, { type: 'range' }>
 
-const holdsNonFinite = (pairs: Uint32Array): boolean => {
-  for (let i = 0; i < pairs.length; i += 2) if (pairs[i]! >= FIRST_NON_FINITE_BIN) return true
-  return false
-}
+const holdsNonFinite = (pairs: Pairs): boolean => (pairs.at(-2) ?? 0) >= FIRST_NON_FINITE_BIN
 
 /**
  * Combines the partial results of segments: totals in element order whatever the order of arrival, histograms exactly.
@@ -153,7 +150,9 @@ export const createMeasures = (
   const given = new Map([...known].map(([m, outcome]) => [groupKey(m), outcome] as const))
   const groups = new Map<string, Group>()
   const solved = new Set<number>()
-  const groupOf = (m: Measure): Group => groups.get(groupKey(m))!
+  /** By the number of a measure that a job takes. */
+  const groupsTaken = new Map<number, Group>()
+  const groupOf = (m: Measure): Group => groupsTaken.get(m.id)!
   /**
    * Histograms for reuse: allocating and collecting half a megabyte for each of thousands of tensors takes longer than
    * counting.
@@ -311,7 +310,7 @@ export const createMeasures = (
     group.bits = bits
     for (const member of group.members) {
       for (let segment = 0; segment < member.segments; segment++) {
-        const here = countIn(group.parts.get(`${member.job}:${segment}`) as Uint32Array, low)
+        const here = countIn(group.parts.get(`${member.job}:${segment}`) as Pairs, low)
         if (keep <= here) {
           // What was collected stays: other measures of the pass may have it counted once more.
           releaseCounts(group)
@@ -344,6 +343,7 @@ export const createMeasures = (
         peaks: undefined,
       }
       groups.set(key, group)
+      groupsTaken.set(measure.id, group)
       group.members.push({ job, tensor, measure, segments, elements })
       group.pending += segments
     },
@@ -387,7 +387,7 @@ export const createMeasures = (
         ? solved.has(measure.id)
           ? SOLVED
           : undefined
-        : (given.get(groupKey(measure)) ?? groups.get(groupKey(measure))?.outcome),
+        : ((groupsTaken.get(measure.id) ?? groups.get(groupKey(measure)))?.outcome ?? given.get(groupKey(measure))),
     taken: () =>
       new Map(
         [...groups.values()].flatMap(({ measure, outcome }) =>

@@ -3,7 +3,7 @@ import { readFully, type PositionalIo } from '../safetensors/positional.js'
 import { bytesFor, DTYPES, type Dtype } from '../tensor/dtype.js'
 import { sizeOf } from '../tensor/info.js'
 import { ZERO_ROW } from '../tensor/row-map.js'
-import { cutChosen, forEachRange, isRun, selectionOf, type Selection, type View } from '../tensor/view.js'
+import { cutChosen, forEachRange, isRun, isWhole, selectionOf, type Selection, type View } from '../tensor/view.js'
 
 /**
  * Where the numbers of a view lie: `begin` is the byte of number 0 of `selection`, or of element 0 where that is a
@@ -24,6 +24,7 @@ const SPAN = 1 << 20
 /** The ranges of a view, as far as elements `start` to `end` of it need them. */
 export const rangesOf = (view: View, start = 0, end = sizeOf(view.shape)): Ranges => {
   const { file, begin, dtype } = view.tensor
+  if (isWhole(view)) return { path: file, begin, dtype }
   const selection = cutChosen(selectionOf(view), start, end)
   return isRun(selection)
     ? { path: file, begin: begin + bytesFor(selection.first, dtype), dtype }

@@ -3,6 +3,7 @@ import { groupKey } from '../graph/groups.js'
 import type { Pass } from '../graph/passes.js'
 import { createEvaluator } from '../graph/scalar.js'
 import { subjectOf } from '../plan/fingerprint.js'
+import { COUNTED_SEGMENTS } from '../plan/memory.js'
 import type { Job } from '../plan/plan.js'
 import { bytesOfSolve, panelsOf, solvingBytes } from '../plan/scratch.js'
 import type { StoredOutcome } from '../store/outcomes.js'
@@ -12,7 +13,7 @@ import { createLedger, segmentsOf, type Ledger } from './digest-ledger.js'
 import { createMeasures, type Search } from './measures.js'
 import { emptyTally } from './histograms.js'
 import { countsNear, createUnitOrders, isSingle, type ScheduledWork, type SegmentRun } from './unit-orders.js'
-import { COUNTED_SEGMENTS, isCount, type Found, type UnitOrder, type UnitResult } from './unit.js'
+import { isCount, type Found, type UnitOrder, type UnitResult } from './unit.js'
 
 /**
  * Hands out units in an order that respects what depends on what, and takes in their results. Knows no threads and no

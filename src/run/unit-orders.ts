@@ -87,13 +87,27 @@ export const createUnitOrders = (
   const programs = new Map(plan.programs.map((p, i) => [p.key, i] as const))
   let nextId = 0
 
-  const readOnly = (view: View, { start, end }: Pick<Segment, 'start' | 'end'>): ReadOrder => {
+  const readOnly = (view: View, { start, end }: Pick<Segment, 'start' | 'end'>, digest = false): ReadOrder => {
     const { file, name, packed } = view.tensor
     const copy = plan.copyOf?.(view.tensor)
-    const ranges = rangesOf(copy === undefined ? view : { ...view, tensor: { ...view.tensor, ...copy } }, start, end)
-    if (copy !== undefined) return { ...ranges, tensor: name, input: file, digest: false }
-    if (file === SCRATCH) return { ...ranges, tensor: name, digest: false, unfinished: true }
-    return { ...ranges, tensor: name, digest: false, ...(packed === true ? { packed } : {}) }
+    if (copy !== undefined) {
+      const ranges = rangesOf({ ...view, tensor: { ...view.tensor, ...copy } }, start, end)
+      return { ...ranges, tensor: name, input: file, digest }
+    }
+    const { path, begin, dtype, selection } = rangesOf(view, start, end)
+    // In so many words: it is done for every read of every unit.
+    if (selection === undefined && file !== SCRATCH && packed !== true)
+      return { path, begin, dtype, tensor: name, digest }
+    return {
+      path,
+      begin,
+      dtype,
+      ...(selection === undefined ? {} : { selection }),
+      tensor: name,
+      digest,
+      ...(file === SCRATCH ? { unfinished: true } : {}),
+      ...(packed === true ? { packed } : {}),
+    }
   }
   const read = (view: View, size: number, run: SegmentRun): ReadOrder => {
     const { file, name } = view.tensor
@@ -102,7 +116,7 @@ export const createUnitOrders = (
       isWhole(view) &&
       plan.digestOf(view.tensor) === undefined &&
       ledger.ask(file, name, segmentsOf(size), run.first, run.count)
-    return { ...readOnly(view, extentOf(size, run)), digest }
+    return readOnly(view, extentOf(size, run), digest)
   }
   const write = (t: Target): WriteOrder => ({
     path: t.path,

@@ -5,9 +5,10 @@ import { SEGMENT } from '../base/digest.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { createTurns } from '../base/slices.js'
+import { COUNTED, COUNTED_SEGMENTS, TASK_UNITS, TASKS } from '../plan/memory.js'
 import { lacksAddressSpace } from './address-space.js'
 import { explainLimit } from './limits.js'
-import { COUNTED, COUNTED_SEGMENTS, isCount, type UnitOrder, type UnitResult } from './unit.js'
+import { isCount, type UnitOrder, type UnitResult } from './unit.js'
 import type { WorkerAnswer, WorkerStart, WorkerTask } from './worker.js'
 
 /** One worker as the pool sees it; tests steer one by hand. */
@@ -119,8 +120,7 @@ export const recruit = (
   return lacking === undefined ? ok(Array.from({ length: count }, () => startOne(start))) : failed(lacking)
 }
 
-/** Units that make up one task at most, and how many magnitudes they may count in all. */
-const TASK_UNITS = 64
+/** How many magnitudes the units of a task may count in all. */
 const TASK_COUNTS = COUNTED_SEGMENTS * COUNTED
 /**
  * Segments that make up one task at most: the more workers there are the more, so that the main thread has no more
@@ -132,8 +132,6 @@ const taskSegments = (workers: number): number => Math.min(64, Math.max(8, 2 * w
  * workers end at once.
  */
 const SHARE = 1 / 4
-/** Tasks a worker has ready, so that it never waits for the next. */
-const TASKS_AHEAD = 2
 
 /** Where units come from and results go. */
 export interface TaskSource {
@@ -205,7 +203,7 @@ export const runPool = (
     }
     const supply = (): void => {
       if (ending) return
-      for (let round = 0; round < TASKS_AHEAD; round++) {
+      for (let round = 0; round < TASKS; round++) {
         for (const [i, handle] of handles.entries()) {
           if (pending[i]!.length > round) continue
           const task = nextTask(source, handles.length, starting)

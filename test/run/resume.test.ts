@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { shortDigest } from '#src/base/digest.js'
 import { layoutFile } from '#src/safetensors/layout.js'
 import { loadPriorState } from '#src/run/load-prior-state.js'
 import { draft } from '#src/run/prepare.js'
@@ -181,6 +182,16 @@ describe('the build after one that was killed', () => {
       await expectWhole(shop)
     }),
   )
+
+  test('takes over what an earlier version noted, each entry on a line of its own', () =>
+    withModels(async (shop) => {
+      await killAfter(shop, TENSORS / 2)
+      const path = left(shop, '.journal')
+      const entries = readFileSync(path, 'utf8').match(/\["[wr]",[^\]]*\]/g)!
+      writeFileSync(path, entries.map((entry) => `${shortDigest(entry).slice(0, 16)} ${entry}\n`).join(''))
+      expect((await shop.build(recipe())).started!.reused).toBeGreaterThanOrEqual(0.45 * TENSORS)
+      await expectWhole(shop)
+    }))
 
   test('finds the journal as it was, torn end and all, whoever planned in between', () =>
     withModels(async (shop) => {
