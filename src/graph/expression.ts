@@ -56,7 +56,7 @@ export interface Solver {
     shape: readonly number[],
   ): Float32Array | Float64Array | SolverProblem
   /** Bytes it takes besides its operands and its result. */
-  workspace(operands: readonly (readonly number[])[], shape: readonly number[]): number
+  workspace(operands: readonly (readonly number[])[], shape: readonly number[], settings: readonly number[]): number
 }
 
 /** A function and its arguments. */

@@ -3,7 +3,16 @@ import type { FloatDtype } from '../tensor/dtype.js'
 import type { RandomKey } from './key.js'
 import { createMemory, type KernelMemory } from './memory.js'
 import { NORMAL_TABLE_LENGTH, normalTable } from './normal-table.js'
-import { instantiate, instantiateIn, type AddTurns, type RunProgram, type WasmExports } from './wasm-module.js'
+import { allowRelaxedSimd } from './relaxed-simd.js'
+import {
+  instantiate,
+  instantiateIn,
+  isKnown,
+  type AddTurns,
+  type MultiplyRows,
+  type RunProgram,
+  type WasmExports,
+} from './wasm-module.js'
 
 export type { RunProgram }
 
@@ -73,21 +82,18 @@ export type Kernels = KernelMemory & {
   readonly maxTurns: AddTurns
   readonly peakTurns: AddTurns
   /**
-   * f32 out[j] = Σᵣ up[r]·down[r·stride + j] for j < n: one row of a low-rank matrix; f32 throughout, the ranks added
-   * in order.
+   * f32 out[i·across + j] = Σᵣ up[i·rank + r]·down[r·stride + j] for i < rows and j < n: rows of a low-rank matrix; f32
+   * throughout, the ranks added in order.
    */
-  readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
-  /** The same of several rows: those of `up` lie one after the other, those of `out` `across` numbers apart. */
-  readonly lowRankRows: (
-    out: number,
-    across: number,
-    n: number,
-    up: number,
-    rank: number,
-    down: number,
-    stride: number,
-    rows: number,
-  ) => void
+  readonly lowRankRows: MultiplyRows
+  /** The same, sooner, of factors of which `areExact` is true. */
+  readonly exactRows: MultiplyRows
+  /**
+   * True where every product of one of n f32 of x and one of m of y is exact in f32: its bits then do not tell whether it
+   * was rounded before it was added. Not of all that are: each number has at most 12 significant bits, as those of F16,
+   * BF16 and F8 do.
+   */
+  readonly areExact: (x: number, n: number, y: number, m: number) => boolean
   /**
    * f64 c = a·b, c of m × n row by row, both multiples of 4; a lies in groups of four rows and b in groups of four
    * columns, each group along k. Products are added in order along k.
@@ -133,9 +139,19 @@ export type Kernels = KernelMemory & {
   readonly link: (bytes: Uint8Array) => RunProgram
 }
 
-/** A fresh instance with its own memory: one per thread. Throws where the build has made no kernels.wasm. */
+/**
+ * The kernels, where the engine knows how with instructions that multiply and add at once. Those are used only where that
+ * gives the same bits.
+ */
+const readModule = (): Uint8Array => {
+  allowRelaxedSimd()
+  const fused = readFileSync(new URL('../kernels/fused.wasm', import.meta.url))
+  return isKnown(fused) ? fused : readFileSync(new URL('../kernels/kernels.wasm', import.meta.url))
+}
+
+/** A fresh instance with its own memory: one per thread. Throws where the build has made no kernels. */
 export const loadKernels = (): Kernels => {
-  const wasm = instantiate(readFileSync(new URL('../kernels/kernels.wasm', import.meta.url)))
+  const wasm = instantiate(readModule())
   const memory = createMemory(wasm.memory, wasm.heapBase.value)
   return {
     ...memory,
@@ -152,8 +168,9 @@ export const loadKernels = (): Kernels => {
     dotTurns: wasm.dotTurns,
     maxTurns: wasm.maxTurns,
     peakTurns: wasm.peakTurns,
-    lowRank: wasm.lowRank,
     lowRankRows: wasm.lowRankRows,
+    exactRows: wasm.exactRows,
+    areExact: (x, n, y, m) => wasm.areExact(x, n, y, m) !== 0,
     multiply: wasm.multiply,
     rotate: wasm.rotate,
     rankRows: wasm.rankRows,

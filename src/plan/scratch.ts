@@ -31,10 +31,10 @@ export const panelOf = ({ solver, shape }: Solve): number => {
 export const panelsOf = ({ measure, rows }: PlannedSolve): number => Math.ceil(rowsOf(measure.shape) / rows)
 
 /** Bytes that one call of a solver takes: operands and result in float32 and float64, and what it needs besides. */
-export const bytesOfSolve = ({ measure: { solver, shape, shapes }, rows }: PlannedSolve): number => {
+export const bytesOfSolve = ({ measure: { solver, shape, shapes, settings }, rows }: PlannedSolve): number => {
   const share = rows / rowsOf(shape)
   const elements = [...shapes, shape].reduce((n, s) => n + sizeOf(s), 0)
-  return Math.ceil(share * (12 * elements + solver.workspace(shapes, shape)))
+  return Math.ceil(share * (12 * elements + solver.workspace(shapes, shape, settings)))
 }
 
 /** Bytes that the calls of solvers at one time may take together, but for one that takes more by itself. */

@@ -7,6 +7,7 @@ import { expertProducts, stackedExperts } from './expert-products.js'
 import { importance } from './importance.js'
 import { inputRotation } from './input-rotation.js'
 import { crossover } from './crossover.js'
+import { kroneckerApproximation } from './kronecker.js'
 import { promptGates } from './prompt-gates.js'
 import {
   channelProduct,
@@ -38,6 +39,7 @@ const SOLVERS: readonly Solver[] = [
   inputRotation,
   isotropic,
   joinedFactors,
+  kroneckerApproximation,
   lowRankApproximation,
   lowRankFactors,
   lowRankProduct,
