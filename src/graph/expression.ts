@@ -49,7 +49,9 @@ export interface Solver {
   readonly version: number
   /** `rows`: any rows of the result are computed from the same rows of all operands, which have its shape. */
   readonly takes: 'rows' | 'all'
-  /** The result, of `shape`; `settings` are the numbers that the expression gives it. */
+  /** True for one whose result takes the place of an operand, both in float32. */
+  readonly overwrites?: true
+  /** The result, of `shape`; `settings` are the numbers that the expression gives it. Operands may be overwritten. */
   solve(
     operands: readonly SolverOperand[],
     settings: readonly number[],

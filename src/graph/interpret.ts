@@ -196,7 +196,7 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
 const solved = ({ solver, operands, shapes, settings, shape }: Solve, data: Data): Float64Array => {
   const values = operands.map((x, i) => interpret([x], sizeOf(shapes[i]!), data)[0] as Float64Array)
   const result = solver.solve(
-    values.map((numbers, i) => ({ shape: shapes[i]!, values: numbers })),
+    values.map((numbers, i) => ({ shape: shapes[i]!, values: numbers.slice() })),
     settings,
     shape,
   )

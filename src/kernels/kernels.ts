@@ -113,6 +113,49 @@ export type Kernels = KernelMemory & {
   readonly greatest: (x: number, n: number, before: number) => number
   readonly least: (x: number, n: number, before: number) => number
   /**
+   * Adds to the u32 counts[2^19] one count per f32 of x, by its upper 19 bits in the order of the numbers, −0 below 0;
+   * gives the bits that any has.
+   */
+  readonly countOrdered: (x: number, n: number, counts: number) => number
+  /**
+   * Puts for each of n f32 of x what has its rank among other numbers in its place of y. `places` has for each value of
+   * the upper 19 bits, both zeros as one, the next rank and where the run is that has it, as u32; a run is the first rank
+   * after it, the bits to put, and the bits of y that they replace. Runs lie one after the other.
+   */
+  readonly putRanked: (y: number, x: number, n: number, places: number) => void
+  /**
+   * One step of Stockham's Fourier transform of `blocks` blocks of `size` complex f64, imaginary parts `imag` bytes behind
+   * real ones: of r elements that are a share 1/r of the block apart the sums weighted by the powers of the r-th root of
+   * unity, times a power of a root of what is left of the length, next to each other. `stride` elements after each other,
+   * an even number, are treated alike. `roots` are those of the whole length `n`, real parts and then imaginary ones, of
+   * which `every` picks those of what is left; `own` are those of an odd radix above 5, which is at most 61.
+   */
+  readonly fourierStep: WasmExports['fourierStep']
+  /** Multiplies the `count` complex f64 of each of n elements by its number of `by`, real parts and then imaginary ones. */
+  readonly multiplyLines: WasmExports['multiplyLines']
+  /**
+   * Takes the transforms of real lines, two as the real and imaginary parts of a complex one, apart: element k of each has
+   * the real part of its frequency k, element n − k the imaginary one. Blocks of n elements of `count` complex lines.
+   */
+  readonly splitLines: WasmExports['splitLines']
+  /** Undoes `splitLines`. */
+  readonly joinLines: WasmExports['joinLines']
+  /** What a transform and `splitLines` make of blocks of three elements of `count` real lines. */
+  readonly realBy3: WasmExports['realBy3']
+  /** Undoes `realBy3`, but for a factor of 3. */
+  readonly realFrom3: WasmExports['realFrom3']
+  /**
+   * Multiplies the frequencies of real lines, two as the real and imaginary parts of a complex one, by `scale` times
+   * `base + slope·(f − cut)`, kept from 0 to 1, where f is the root of the mean of the squares of `axes` axes: one of
+   * `squares` for each of the n elements, and the sum of the others of `others` for each of `count` real parts and then of
+   * as many imaginary ones.
+   */
+  readonly filterLines: WasmExports['filterLines']
+  /** Lays four rows of n f32, `apart` numbers apart, next to each other as f64: two, and `imag` bytes behind them two more. */
+  readonly interleave: WasmExports['interleave']
+  /** Undoes `interleave`, rounding to f32. */
+  readonly separate: WasmExports['separate']
+  /**
    * f32 out[i] = |x[i] − y[i]| · KL(softmax(x) ‖ softmax(y)), the softmax and the divergence over rows of `width`. Needs 24
    * bytes of memory at `room` for each element and for one more.
    */
@@ -180,6 +223,17 @@ export const loadKernels = (): Kernels => {
     least: (x, n, before) => wasm.least(x, n, before) + 0,
     importanceOfRows: wasm.importanceOfRows,
     ranksRoom: (width) => wasm.ranksRoom.value + 16 * width,
+    countOrdered: wasm.countOrdered,
+    putRanked: wasm.putRanked,
+    fourierStep: wasm.fourierStep,
+    multiplyLines: wasm.multiplyLines,
+    splitLines: wasm.splitLines,
+    joinLines: wasm.joinLines,
+    realBy3: wasm.realBy3,
+    realFrom3: wasm.realFrom3,
+    filterLines: wasm.filterLines,
+    interleave: wasm.interleave,
+    separate: wasm.separate,
     firstNonFinite: (x, n, dtype) => {
       const { scan, mask } = NON_FINITE[dtype]
       return wasm[scan](x, n, mask)

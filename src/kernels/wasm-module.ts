@@ -67,6 +67,49 @@ export type WasmExports = {
   readonly importanceOfRows: (x: number, y: number, rows: number, width: number, out: number, room: number) => void
   readonly ranksRoom: { readonly value: number }
   readonly rotate: (strip: number, top: number, count: number, turns: number) => void
+  readonly countOrdered: (x: number, n: number, counts: number) => number
+  readonly putRanked: (y: number, x: number, n: number, places: number) => void
+  readonly fourierStep: (
+    radix: number,
+    from: number,
+    to: number,
+    imag: number,
+    blocks: number,
+    size: number,
+    stride: number,
+    every: number,
+    roots: number,
+    n: number,
+    own: number,
+  ) => void
+  readonly multiplyLines: (
+    to: number,
+    toImag: number,
+    from: number,
+    fromImag: number,
+    n: number,
+    count: number,
+    by: number,
+  ) => void
+  readonly splitLines: (at: number, imag: number, blocks: number, n: number, count: number) => void
+  readonly joinLines: (at: number, imag: number, blocks: number, n: number, count: number) => void
+  readonly realBy3: (at: number, blocks: number, count: number) => void
+  readonly realFrom3: (at: number, blocks: number, count: number) => void
+  readonly filterLines: (
+    at: number,
+    imag: number,
+    n: number,
+    count: number,
+    squares: number,
+    others: number,
+    axes: number,
+    base: number,
+    slope: number,
+    cut: number,
+    scale: number,
+  ) => void
+  readonly interleave: (to: number, imag: number, from: number, n: number, apart: number) => void
+  readonly separate: (to: number, from: number, imag: number, n: number, apart: number) => void
   readonly firstMasked8: Scan
   readonly firstMasked16: Scan
   readonly firstMasked32: Scan

@@ -146,12 +146,14 @@ export const estimateMemory = (
   { onDevice = false, onRuntime = false, reporting = false }: MemoryUse = {},
 ): number => {
   const [block, chunk] = onDevice ? [SEGMENT, SEGMENT] : onRuntime ? [BLOCK, CHUNK] : [COMPILED_BLOCK, COMPILED_CHUNK]
-  let [widest, counted, ranges, measures, found] = [0, 0, 0, 0, 0]
+  let [widest, counted, ranges, measures, found, jobs] = [0, 0, 0, 0, 0, 0]
   for (const job of plan.jobs) {
+    const alike = plan.standsFor(job)
+    jobs += alike
     for (const pass of job.sweeps?.passes ?? job.solve?.operands ?? []) {
       widest = Math.max(widest, passBytes(pass, job.size, block, chunk))
-      measures += pass.takes.length
-      found += foundVectorBytes(pass)
+      measures += alike * pass.takes.length
+      found += alike * foundVectorBytes(pass)
     }
     counted = Math.max(counted, countBytes(job))
     ranges = Math.max(ranges, rangeBytes(job))
@@ -171,7 +173,7 @@ export const estimateMemory = (
     (onDevice ? DEVICE_BYTES : 0) +
     (reporting || plan.reports.some((r) => !r.kept) ? REPORT_BYTES : 0) +
     STORED_BYTES * stored +
-    JOB_BYTES * Math.max(plan.jobs.length, outputs) +
+    JOB_BYTES * Math.max(jobs, outputs) +
     MEASURE_BYTES * measures +
     workers * (WORKER_BYTES + runtimeWorker + sessions + counted + 2 * widest)
   )

@@ -30,11 +30,15 @@ export const panelOf = ({ solver, shape }: Solve): number => {
 /** How many times a solver is called for a result. */
 export const panelsOf = ({ measure, rows }: PlannedSolve): number => Math.ceil(rowsOf(measure.shape) / rows)
 
-/** Bytes that one call of a solver takes: operands and result in float32 and float64, and what it needs besides. */
+/**
+ * Bytes that one call of a solver takes: operands and result in float32 and float64, or where the result takes the place
+ * of an operand in float32 alone, and what it needs besides.
+ */
 export const bytesOfSolve = ({ measure: { solver, shape, shapes, settings }, rows }: PlannedSolve): number => {
   const share = rows / rowsOf(shape)
   const elements = [...shapes, shape].reduce((n, s) => n + sizeOf(s), 0)
-  return Math.ceil(share * (12 * elements + solver.workspace(shapes, shape, settings)))
+  const own = solver.overwrites === true ? 4 * (elements - sizeOf(shape)) : 12 * elements
+  return Math.ceil(share * (own + solver.workspace(shapes, shape, settings)))
 }
 
 /** Bytes that the calls of solvers at one time may take together, but for one that takes more by itself. */

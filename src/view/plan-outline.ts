@@ -207,7 +207,7 @@ export const outlinePlan = (
     })),
     work: {
       ...plan.totals,
-      jobs: plan.jobs.length,
+      jobs: plan.jobs.reduce((n, job) => n + plan.standsFor(job), 0),
       programs: plan.programs.length,
       sweeps: greatest(
         plan.jobs.map((job) => job.sweeps?.passes.length ?? 1),

@@ -257,16 +257,3 @@ test('an adapter with both kinds of tensors lists the first ten without a target
   const told = await problemOf({ model: SD1, adapter: { ...unrecognised, ...fits } })
   expect(told).toMatch(/^adapter-unmatched: 12 of 13 tensors .*`lora_te2_layer_0\.lora_up\.weight`.* and 2 more$/)
 })
-
-test('a difference that is stored with rows for columns is refused', async () => {
-  const model: Tensors = {
-    'transformer.resblocks.0.attn.in_proj_weight': filled([6, 2], 1),
-    text_projection: filled([2, 2], 1),
-  }
-  const adapter = {
-    'lora_te_text_projection.diff': filled([2, 2], 1),
-  }
-  expect(await problemOf({ model, adapter })).toMatch(
-    /^adapter-rearranged: `lora_te_text_projection` .*`text_projection`/,
-  )
-})

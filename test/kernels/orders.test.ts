@@ -49,25 +49,48 @@ test('ranks are by all bits of a magnitude, infinity and NaN last, however far a
   expect([...(ranks.solve([{ values } as never], [], [2, 3000]) as Float32Array)]).toEqual(wanted)
 })
 
+/** Numbers with few digits, as those of f16 are, of both signs and with both zeros; and the same with a digit more. */
+const few = (n: number, seed: number): Float32Array =>
+  Float32Array.from(numbers(n, seed), (x, i) => (x === 0 && i % 2 === 1 ? -0 : x))
+const many = (n: number, seed: number): Float32Array => few(n, seed).map((x) => x * (1 + 2 ** -20))
+
 describe.each([
-  [0, 0, 1],
-  [1, 40, 1],
-  [50, 100, 1],
-  [50, 100, 0],
-  [1, 300, 1],
-])('numbers in the order of others, from the %i-th to the %i-th magnitude, inside: %i', (from, to, inside) => {
-  test('are as they are by sorting', () => {
-    const [a, b] = [numbers(300, 1), numbers(300, 2)]
-    const sorted = [...a].sort((x, y) => x - y)
-    const sizes = [...a].map(Math.abs).sort((x, y) => x - y)
+  ['a few', 300, few, few],
+  ['many of few digits', 70_000, few, few],
+  ['many of many digits', 70_000, many, few],
+  ['many in the order of those of many digits', 70_000, few, many],
+])('numbers in the order of others: %s', (_, n, own, other) => {
+  test.each([
+    [0, 0, 1],
+    [1, 40, 1],
+    [n / 6, n / 3, 1],
+    [n / 6, n / 3, 0],
+    [1, n, 1],
+    [0, n, 0],
+  ])('from the %i-th to the %i-th magnitude, inside: %i', (first, last, inside) => {
+    const [from, to] = [Math.floor(first), Math.floor(last)]
+    const [a, b] = [own(n, 1), other(n, 2)]
+    const inOrder = (x: Float32Array): readonly number[] => indices(n).toSorted((i, j) => x[i]! - x[j]! || i - j)
+    const sorted = inOrder(a).map((i) => a[i]!)
+    const sizes = a.map(Math.abs).sort()
     const [low, high] = [from > 0 ? sizes[from - 1]! : -1, to > 0 ? sizes[to - 1]! : -1]
-    const wanted = [...a]
-    const order = [...indices(300)].sort((i, j) => b[i]! - b[j]! || i - j)
-    order.forEach((at, rank) => {
+    const wanted = a.slice()
+    inOrder(b).forEach((at, rank) => {
       const size = Math.abs(sorted[rank]!)
       if ((low <= size && size <= high) === (inside === 1)) wanted[at] = sorted[rank]!
     })
-    const found = redistribution.solve([{ values: a } as never, { values: b } as never], [from, to, inside], [300])
-    expect([...(found as Float32Array)].map((x) => x + 0)).toEqual(wanted.map((x) => x + 0))
+    const operands = [a, b].map((values) => ({ shape: [n], values }))
+    const found = redistribution.solve(operands, [from, to, inside], [n]) as Float32Array
+    expect(found.every((x, i) => Object.is(x, wanted[i]))).toBe(true)
   })
+})
+
+test('numbers in their own order are the same in every bit', () => {
+  const a = few(70_000, 1)
+  const found = redistribution.solve(
+    [a.slice(), a].map((values) => ({ shape: [a.length], values })),
+    [0, a.length, 1],
+    [a.length],
+  ) as Float32Array
+  expect(found.every((x, i) => Object.is(x, a[i]))).toBe(true)
 })

@@ -15,6 +15,8 @@ const of = (shape: readonly number[], ...values: readonly number[]): SolverOpera
   shape,
   values: Float32Array.from(values),
 })
+/** The same numbers again, as solvers may overwrite theirs. */
+const copied = ({ shape, values }: SolverOperand): SolverOperand => ({ shape, values: values.slice() })
 /** Numbers from −1 to 1 that look random. */
 const any = (n: number, seed: number): readonly number[] =>
   Array.from({ length: n }, (_, i) => Math.fround(Math.sin(seed * 12.9898 + (i + 1) * 78.233) * 43758.5453) % 1)
@@ -311,14 +313,75 @@ describe('redistribution', () => {
 })
 
 describe('crossover', () => {
+  const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1)
+
   test.each([[[1]], [[1, 1]], [[3]], [[4, 5]], [[7, 2, 3]]])('of equal tensors %j is that tensor', (shape) => {
-    const x = of(
-      shape,
-      ...any(
-        shape.reduce((n, d) => n * d, 1),
-        3,
-      ),
+    const x = of(shape, ...any(sizeOf(shape), 3))
+    expect(result(crossover, [x, copied(x)], [0.4, 0.5])).toEqual([...x.values])
+  })
+
+  /** The same by its definition: each frequency is a sum over all elements. */
+  const byDefinition = (d: Float32Array, shape: readonly number[], share: (f: number) => number): readonly number[] => {
+    const axes = shape.map((n, axis) => ({ n, step: sizeOf(shape.slice(axis + 1)) }))
+    const along = (i: number): readonly number[] => axes.map(({ n, step }) => Math.floor(i / step) % n)
+    const places = Array.from(d, (_, i) => along(i))
+    const angle = (x: readonly number[], k: readonly number[]): number =>
+      2 * Math.PI * x.reduce((sum, at, axis) => sum + ((at * k[axis]!) % shape[axis]!) / shape[axis]!, 0)
+    const frequencies = places.map((k) => {
+      const squares = k.map((at, axis) => {
+        const n = shape[axis]!
+        return n === 1 ? 0 : (Math.min(at, n - at) / Math.floor(n / 2)) ** 2
+      })
+      const weight = share(Math.sqrt(squares.reduce((a, b) => a + b, 0) / shape.length)) / d.length
+      const sum = (part: (x: number) => number): number =>
+        weight * places.reduce((total, x, i) => total + d[i]! * part(angle(x, k)), 0)
+      return [sum(Math.cos), -sum(Math.sin)] as const
+    })
+    return places.map((x) =>
+      frequencies.reduce((sum, [re, im], k) => {
+        const turn = angle(x, places[k]!)
+        return sum + re * Math.cos(turn) - im * Math.sin(turn)
+      }, 0),
     )
-    close(result(crossover, [x, x], [0.4, 0.5]), x.values, 1e-6)
+  }
+
+  // Radices that kernels know and do not know, factors beyond them, axes that are filled up, and axes of three.
+  const SHAPES = [[2], [3], [4], [5], [61], [67], [134], [6, 7], [3, 11], [13, 3], [67, 5], [3, 71], [5, 3, 3, 3]]
+  test.each([...SHAPES, [2, 1, 9, 4]].map((shape) => ({ shape })))(
+    'is what its definition says: $shape',
+    ({ shape }) => {
+      const [x, y] = [1, 2].map((seed) => of(shape, ...any(sizeOf(shape), seed))) as [SolverOperand, SolverOperand]
+      const d = Float32Array.from(y.values, (value, i) => value - x.values[i]!)
+      const steps = [
+        [0.4, 0, (f: number) => (f > 0.6 ? 1 : 0)],
+        [0.3, 2, (f: number) => (f < 0.7 ? 1 : 0)],
+        [0.4, 0.5, (f: number) => Math.min(1, Math.max(0, 0.4 + f - 0.6))],
+        [0.4, 3.5, (f: number) => Math.min(1, Math.max(0, 0.4 + f - 0.6))],
+      ] as const
+      for (const [alpha, tilt, share] of steps) {
+        const wanted = byDefinition(d, shape, share).map((change, i) => x.values[i]! + change)
+        close(result(crossover, [copied(x), copied(y)], [alpha, tilt]), wanted, 3e-7)
+      }
+    },
+  )
+
+  test('of axes that are transformed by themselves, and of more columns than one line of the cache', () => {
+    // Of a signal along one axis the others are no more than repetitions.
+    for (const [shape, axis] of [
+      [[3, 200, 170], 0],
+      [[3, 200, 170], 1],
+      [[3, 200, 170], 2],
+      [[5, 33, 40, 30], 1],
+    ] as const) {
+      const [n, inner] = [shape[axis]!, sizeOf(shape.slice(axis + 1))]
+      const line = Float32Array.from(any(n, 5))
+      const changed = byDefinition(line, [n], (f) => Math.min(1, Math.max(0, 0.3 + f / Math.sqrt(shape.length) - 0.7)))
+      const at = (i: number): number => Math.floor(i / inner) % n
+      const d = Float32Array.from({ length: sizeOf(shape) }, (_, i) => line[at(i)]!)
+      const zeros = { shape, values: new Float32Array(d.length) }
+      const found = crossover.solve([zeros, { shape, values: d }], [0.3, 0.5], shape) as Float32Array
+      const furthest = found.reduce((most, x, i) => Math.max(most, Math.abs(x - changed[at(i)]!)), 0)
+      expect(furthest).toBeLessThan(3e-7)
+    }
   })
 })

@@ -218,7 +218,7 @@ const patchModules = (modules: GroupedAdapter['modules'], names: AdapterNames, m
       )
       continue
     }
-    const made = targets.map((target) => makePatches(module, target, making))
+    const made = targets.map((target) => makePatches(module, target, making, targets))
     for (const { diagnostics } of made) append(found, diagnostics)
     const parts = made.flatMap((m) => (m.type === 'ok' ? [m.value] : []))
     if (parts.length < targets.length) continue

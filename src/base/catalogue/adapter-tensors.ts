@@ -157,17 +157,6 @@ export const otherVocabulary = (
     },
   )
 
-/** A whole tensor that would replace only some rows of another, or is stored in another order of rows or columns. */
-export const partReplaced = (at: Place, adapter: string, tensor: string, target: string): Diagnostic =>
-  entry(
-    'adapter-rearranged',
-    `${quoteName(tensor)} of ${adapter} replaces a part of ${quoteName(target)}, or stores it in another order, which smelt does not support`,
-    {
-      at,
-      help: 'convert the adapter to the names of the original model, or leave this tensor out with `exclude`',
-    },
-  )
-
 /** One module changes one tensor in two ways. */
 export const twoChanges = (at: Place, adapter: string, module: string, target: string): Diagnostic =>
   entry(
@@ -239,7 +228,7 @@ export const unmatchedTensors = (
     },
   )
 
-/** A whole tensor of another shape than the one it replaces. */
+/** A whole tensor of another shape than what it replaces: a tensor, or a part of one. */
 export const wholeShape = (
   at: Place,
   adapter: string,

@@ -229,14 +229,14 @@ export const allExcluded = (at: Place, adapter: string): Diagnostic =>
     help: 'exclude fewer modules, or remove the step; `smelt inspect` shows the names of the adapter',
   })
 
-/** A module's tensor that cannot be changed the way an adapter asks for. */
+/** Several layers that an adapter has as one, and that seem to be stored transposed. */
 export const rearranged = (at: Place, adapter: string, module: string, tensor: string): Diagnostic =>
   entry(
     'adapter-rearranged',
-    `${quoteName(module)} of ${adapter} is transposed relative to ${quoteName(tensor)}, which smelt does not support`,
+    `${quoteName(module)} of ${adapter} stands for several layers, and ${quoteName(tensor)} is one of them and seems to be stored transposed: smelt cannot put these together`,
     {
       at,
-      help: 'convert the adapter to the names of the original model, or leave this module out of it',
+      help: 'check `fan_in_fan_out` in the config of the adapter, which is true only for models such as GPT-2, or leave the module out with `exclude`',
     },
   )
 

@@ -1,6 +1,10 @@
 import type { Solver } from '../../graph/expression.js'
 import { sizeOf } from '../../tensor/info.js'
+import { COUNTED_ORDER_BYTES, putInOrder, type MagnitudeRegion } from './counted-order.js'
 import { createSorter, sorterBytes } from './sort.js'
+
+/** Tensors smaller than this are sorted: tables of all values would take longer. */
+const SMALL = 1 << 16
 
 /**
  * Gives the elements of A the order of those of B: the r-th least element of B has, in the result, the r-th least of A,
@@ -12,19 +16,27 @@ export const redistribution: Solver = {
   name: 'redistribution',
   version: 1,
   takes: 'all',
-  workspace: (_, shape) => 16 * sizeOf(shape) + sorterBytes(sizeOf(shape)),
+  overwrites: true,
+  workspace: (_, shape) => 8 * sizeOf(shape) + sorterBytes(sizeOf(shape)) + COUNTED_ORDER_BYTES,
   solve: ([first, second], [from = 0, to = 0, inside = 1]) => {
-    const a = new Float32Array(first!.values)
-    const sort = createSorter(a.length)
-    const sorted = inOrder(a, sort(keysOf(a)))
-    const [low, high] = [magnitudeAt(sorted, from), magnitudeAt(sorted, to)]
-    const order = sort(keysOf(new Float32Array(second!.values)))
-    for (let rank = 0; rank < order.length; rank++) {
-      const [value, size] = [sorted[rank]!, Math.abs(sorted[rank]!)]
-      if ((low <= size && size <= high) === (inside === 1)) a[order[rank]!] = value
-    }
+    const [a, b] = [first!, second!].map(({ values }) =>
+      values instanceof Float32Array ? values : new Float32Array(values),
+    ) as [Float32Array, Float32Array]
+    if (a.length < SMALL || !putInOrder(a, b, { from, to, inside: inside === 1 }))
+      sortInOrder(a, b, { from, to, inside: inside === 1 })
     return a
   },
+}
+
+const sortInOrder = (a: Float32Array, b: Float32Array, { from, to, inside }: MagnitudeRegion): void => {
+  const sort = createSorter(a.length)
+  const sorted = inOrder(a, sort(keysOf(a)))
+  const [low, high] = [magnitudeAt(sorted, from), magnitudeAt(sorted, to)]
+  const order = sort(keysOf(b))
+  for (let rank = 0; rank < order.length; rank++) {
+    const [value, size] = [sorted[rank]!, Math.abs(sorted[rank]!)]
+    if ((low <= size && size <= high) === inside) a[order[rank]!] = value
+  }
 }
 
 const inOrder = (x: Float32Array, order: Uint32Array): Float32Array => {
@@ -48,7 +60,7 @@ const magnitudeAt = (sorted: Float32Array, k: number): number => {
 
 /** Integers in the order of numbers. Both zeros are equal; of negative numbers all bits are turned. */
 const keysOf = (x: Float32Array): Uint32Array => {
-  const keys = new Uint32Array(new Float32Array(x).buffer)
+  const keys = new Uint32Array(x.slice().buffer)
   for (let i = 0; i < keys.length; i++) {
     const bits = keys[i] === 0x80000000 ? 0 : keys[i]!
     keys[i] = bits >= 0x80000000 ? ~bits : bits | 0x80000000

@@ -9,6 +9,18 @@ export { greatest, least } from './extremes'
 export { multiply } from './matrix'
 export { rankRows, ranksRoom } from './ranks'
 export { rotate } from './rotations'
+export { countOrdered, putRanked } from './order'
+export {
+  filterLines,
+  fourierStep,
+  interleave,
+  joinLines,
+  multiplyLines,
+  realBy3,
+  realFrom3,
+  separate,
+  splitLines,
+} from './fourier'
 export { packBits, unpackBits } from './bits'
 export { decodeBF16, encodeBF16 } from './bf16'
 export { decodeF16 } from './f16'
