@@ -40,16 +40,22 @@ export const exp2 = (g: Graph, x: Tensor): Tensor => {
 /** Below it, numbers are multiplied by 2³², so that none is subnormal. The bound itself is none: comparing would be slow. */
 const LEAST_NORMAL = 2 ** -125
 
-/** log₂x for 0 ≤ x ≤ 1, within 3 ulp; exact for powers of two, and −∞ for 0. */
-export const log2 = (g: Graph, x: Tensor): Tensor => {
+/** x from 0 to 1 as 2^exponent times what has this logarithm, −½ to ½. Of 0 and NaN, both are numbers of no meaning. */
+const split = (g: Graph, x: Tensor): { readonly exponent: Tensor; readonly logarithm: Tensor } => {
   const normal = g.compare('greater-equal', x, LEAST_NORMAL)
   const large = g.choose(normal, x, g.mul(x, 2 ** 32))
-  const exponent = g.sub(g.exponent(large), g.choose(normal, 0, 32))
   const near = g.mantissa(large)
   const s = g.div(g.sub(near, 1), g.add(near, 1))
-  const logarithm = g.add(exponent, g.mul(s, polynomial(g, g.mul(s, s), LOGARITHM)))
-  // Of NaN the exponent is a number.
-  return g.choose(g.compare('greater', x, 0), logarithm, g.sub(x, Infinity))
+  return {
+    exponent: g.sub(g.exponent(large), g.choose(normal, 0, 32)),
+    logarithm: g.mul(s, polynomial(g, g.mul(s, s), LOGARITHM)),
+  }
+}
+
+/** log₂x for 0 ≤ x ≤ 1, within 3 ulp; exact for powers of two, and −∞ for 0. */
+export const log2 = (g: Graph, x: Tensor): Tensor => {
+  const { exponent, logarithm } = split(g, x)
+  return g.choose(g.compare('greater', x, 0), g.add(exponent, logarithm), g.sub(x, Infinity))
 }
 
 /** cos πx for |x| ≤ `most`, within 2⁻²¹; exact for multiples of ½. */
@@ -69,45 +75,23 @@ export const tanh = (g: Graph, x: Tensor): Tensor => {
   return g.choose(g.compare('less', size, 0.55), near, far)
 }
 
-/** Square roots after which no float32 but 0 is below 2^(−149/128). */
-const ROOTS = 7
-/** log₂((1 + s)/(1 − s)) = s·q(s²), for numbers from 2^(−149/128) on, (1 + s)/(1 − s) ≤ 1: within 6e-10 of its size. */
-const LOGARITHM_OF_ROOT = [
-  2.885390080096614, 0.9617975077709591, 0.5770144357802316, 0.4140012587162555, 0.29785999370050253,
-  0.3892433556468566,
-]
-/** 2⁻ᵘ, for 0 ≤ u ≤ 149/128: within 6e-9 of its size, and exact at 0. */
-const POWER_OF_ROOT = [
-  1, -0.6931468953833941, 0.2402220386649508, -0.05548029072542144, 0.009558625279167695, -0.0012564171931477967,
-  0.00010294165215464802,
-]
+/** Binary places of the upper part of t, whose product with an exponent is exact. */
+const UPPER = 2 ** 17
 
-/**
- * xᵗ for 0 < x ≤ 1 and 0 < t < 1, within 6 ulp: the product of a square root, a fourth root, … for each of the first
- * binary places of t that is 1, and what the rest of t makes of the last root. Exact for 1.
- */
+/** xᵗ for 0 < x ≤ 1 and 0 < t ≤ ½, within 3 ulp; exact for 1. */
 const powerOf = (g: Graph, x: Tensor, t: number): Tensor => {
-  let [root, rest] = [x, t]
-  const factors: Tensor[] = []
-  for (let i = 0; i < ROOTS && rest > 0; i++) {
-    root = g.sqrt(root)
-    rest *= 2
-    if (rest >= 1) {
-      factors.push(root)
-      rest -= 1
-    }
-  }
-  if (rest > 0) {
-    const s = g.div(g.sub(root, 1), g.add(root, 1))
-    const logarithm = g.mul(s, polynomial(g, g.mul(s, s), LOGARITHM_OF_ROOT))
-    factors.push(polynomial(g, g.abs(g.mul(logarithm, rest)), POWER_OF_ROOT))
-  }
-  // The nearest to 1 first, whose rounding is the least.
-  return factors.reduceRight((product, factor) => g.mul(product, factor))
+  if (t === 0.5) return g.sqrt(x)
+  if (t === 0.25) return g.sqrt(g.sqrt(x))
+  const { exponent, logarithm } = split(g, x)
+  const upper = Math.round(t * UPPER) / UPPER
+  const size = g.mul(exponent, -upper)
+  const whole = g.round(size)
+  const rest = g.sub(g.add(g.sub(size, whole), g.mul(exponent, upper - t)), g.mul(logarithm, t))
+  return g.mul(polynomial(g, rest, POWER), g.twoTo(g.neg(whole)))
 }
 
 /**
- * x¹⁻ᵗ·yᵗ, the weighted geometric mean, for x, y ≥ 0 and 0 ≤ t ≤ 1, within 6 ulp where their quotient is no subnormal
+ * x¹⁻ᵗ·yᵗ, the weighted geometric mean, for x, y ≥ 0 and 0 ≤ t ≤ 1, within 4 ulp where their quotient is no subnormal
  * number. As the greater of the two times a power of the quotient, or the lesser divided by it: exact where they are
  * equal, and nearly so where they are close.
  */

@@ -122,12 +122,11 @@ export type Vector = { readonly kind: 'vector'; readonly id: number } & (
   | { readonly type: 'stored'; readonly from: TensorInfo }
   | { readonly type: 'combine'; readonly op: ScalarOp; readonly args: readonly (Vector | Scalar)[] }
   /**
-   * Σx or Σxy of each block, added in order in float64; its greatest x (−∞ where there is no number), or its greatest
-   * finite |x| (0 where there is none).
+   * Σx or Σxy of each block, added in order in float64; or its greatest finite |x| (0 where there is none).
    */
   | {
       readonly type: 'block-totals'
-      readonly measure: 'sum' | 'dot' | 'max' | 'peak'
+      readonly measure: 'sum' | 'dot' | 'peak'
       readonly operands: readonly Tensor[]
       readonly grid: BlockGrid
       readonly over: undefined

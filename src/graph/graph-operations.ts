@@ -80,8 +80,6 @@ export interface Graph {
   evaluate(fn: ScalarFunction, args: readonly (Scalar | number)[], count: number): readonly Scalar[]
   /** The sum of x, or of xy, over each block of a grid, in float64. */
   sumBy(x: Tensor, grid: BlockGrid): Vector
-  /** The greatest x of each block that is a number. */
-  greatestBy(x: Tensor, grid: BlockGrid): Vector
   dotBy(x: Tensor, y: Tensor, grid: BlockGrid): Vector
   /** An operation on numbers: block by block where one of the arguments is a vector, else once. */
   combine<N extends Numbers>(op: ScalarOp, ...args: readonly (N | Scalar | number)[]): N

@@ -158,11 +158,7 @@ export const createGraph = (first = 0): Graph => {
   }
   const storedVector = (from: TensorInfo): Vector =>
     intern(`q${from.file}\0${from.name}`, (id) => ({ kind: 'vector', id, type: 'stored', from }))
-  const blockTotals = (
-    measure: 'sum' | 'dot' | 'max' | 'peak',
-    operands: readonly Tensor[],
-    wanted: BlockGrid,
-  ): Vector => {
+  const blockTotals = (measure: 'sum' | 'dot' | 'peak', operands: readonly Tensor[], wanted: BlockGrid): Vector => {
     const grid = foldAxes(wanted)
     return intern(`z${measure}(${ids(operands)})${JSON.stringify(grid)}`, (id) => ({
       kind: 'vector',
@@ -250,7 +246,6 @@ export const createGraph = (first = 0): Graph => {
       )
     },
     sumBy: (x, grid) => blockTotals('sum', [x], grid),
-    greatestBy: (x, grid) => blockTotals('max', [x], grid),
     dotBy: (x, y, grid) => blockTotals('dot', [x, y], grid),
     combine,
     spread,

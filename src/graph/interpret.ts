@@ -283,19 +283,15 @@ const blockTotalsOf = (
   [x, y]: readonly Float64Array[],
   { measure, grid }: Extract<Vector, { type: 'block-totals' }>,
 ): Float64Array => {
-  const found = new Float64Array(blockCount(grid)).fill(measure === 'max' ? -Infinity : 0)
+  const found = new Float64Array(blockCount(grid))
   const next = (sofar: number, i: number): number =>
     measure === 'sum'
       ? sofar + x![i]!
       : measure === 'dot'
         ? sofar + x![i]! * y![i]!
-        : measure === 'max'
-          ? x![i]! > sofar
-            ? x![i]!
-            : sofar
-          : Number.isFinite(x![i])
-            ? Math.max(sofar, Math.abs(x![i]!))
-            : sofar
+        : Number.isFinite(x![i])
+          ? Math.max(sofar, Math.abs(x![i]!))
+          : sofar
   visitRuns(grid, 0, x!.length, (at, length, block) => {
     for (let i = at; i < at + length; i++) found[block] = next(found[block]!, i)
   })

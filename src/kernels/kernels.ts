@@ -75,11 +75,10 @@ export type Kernels = KernelMemory & {
   /**
    * Takes n f32 of x (of a dot product also of y) into the f64 numbers of their blocks at `to`: each of `count` blocks has
    * `run` elements in turn, and the first `left` elements are of block `block`. A sum or dot product is added to, one
-   * element after the other; `max` keeps the greatest but NaN, and `peak` the greatest size but NaN and infinity.
+   * element after the other; `peak` keeps the greatest size but NaN and infinity.
    */
   readonly sumTurns: AddTurns
   readonly dotTurns: AddTurns
-  readonly maxTurns: AddTurns
   readonly peakTurns: AddTurns
   /**
    * f32 out[i·across + j] = Σᵣ up[i·rank + r]·down[r·stride + j] for i < rows and j < n: rows of a low-rank matrix; f32
@@ -110,6 +109,9 @@ export type Kernels = KernelMemory & {
    */
   readonly rankRows: (x: number, rows: number, width: number, out: number, room: number) => void
   readonly ranksRoom: (width: number) => number
+  /** The greatest of n f32 and a number before them, NaN passed over; the least in the same way. Of a zero the sign is +. */
+  readonly greatest: (x: number, n: number, before: number) => number
+  readonly least: (x: number, n: number, before: number) => number
   /**
    * Adds to the u32 counts[2^19] one count per f32 of x, by its upper 19 bits in the order of the numbers, −0 below 0;
    * gives the bits that any has.
@@ -209,7 +211,6 @@ export const loadKernels = (): Kernels => {
     sumMask: wasm.sumMask,
     sumTurns: wasm.sumTurns,
     dotTurns: wasm.dotTurns,
-    maxTurns: wasm.maxTurns,
     peakTurns: wasm.peakTurns,
     lowRankRows: wasm.lowRankRows,
     exactRows: wasm.exactRows,
@@ -217,6 +218,9 @@ export const loadKernels = (): Kernels => {
     multiply: wasm.multiply,
     rotate: wasm.rotate,
     rankRows: wasm.rankRows,
+    // A zero whose sign is that of the first one met would depend on how elements are cut.
+    greatest: (x, n, before) => wasm.greatest(x, n, before) + 0,
+    least: (x, n, before) => wasm.least(x, n, before) + 0,
     importanceOfRows: wasm.importanceOfRows,
     ranksRoom: (width) => wasm.ranksRoom.value + 16 * width,
     countOrdered: wasm.countOrdered,

@@ -56,13 +56,14 @@ export type WasmExports = {
   readonly sumMask: (m: number, n: number) => number
   readonly sumTurns: AddTurns
   readonly dotTurns: AddTurns
-  readonly maxTurns: AddTurns
   readonly peakTurns: AddTurns
   readonly lowRankRows: MultiplyRows
   readonly exactRows: MultiplyRows
   readonly areExact: (x: number, n: number, y: number, m: number) => number
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
   readonly rankRows: (x: number, rows: number, width: number, out: number, room: number) => void
+  readonly greatest: (x: number, n: number, before: number) => number
+  readonly least: (x: number, n: number, before: number) => number
   readonly importanceOfRows: (x: number, y: number, rows: number, width: number, out: number, room: number) => void
   readonly ranksRoom: { readonly value: number }
   readonly rotate: (strip: number, top: number, count: number, turns: number) => void

@@ -73,18 +73,10 @@ const fillSingles = (out: Float32Array, numbers: Float32Array, count: number, st
   }
 }
 
-/** The number of a block before anything is added. */
-export const startOf = (measure: TotalsOrder['measure']): number => (measure === 'max' ? -Infinity : 0)
-
 /** The numbers of blocks before anything is added. */
-export const emptyBlocks = (
-  grid: BlockGrid,
-  start: number,
-  end: number,
-  measure: TotalsOrder['measure'] = 'sum',
-): BlockNumbers => {
+export const emptyBlocks = (grid: BlockGrid, start: number, end: number): BlockNumbers => {
   const range = blockRange(grid, start, end)
-  return { first: range.first, numbers: new Float64Array(range.end - range.first).fill(startOf(measure)) }
+  return { first: range.first, numbers: new Float64Array(range.end - range.first) }
 }
 
 /** Numbers of blocks up to which a unit keeps them in the kernels' memory: what is never touched costs nothing. */
@@ -101,7 +93,7 @@ export interface Held {
 /** Begins to hold the numbers of a unit's blocks, unless they do not take turns or are too many. */
 export const holdBlocks = (
   kernels: Kernels,
-  { measure, grid }: TotalsOrder,
+  { grid }: TotalsOrder,
   start: number,
   end: number,
   reserve: (bytes: number) => number,
@@ -111,11 +103,11 @@ export const holdBlocks = (
   const length = range.end - range.first
   if (turns === undefined || length > MOST_HELD) return undefined
   const offset = reserve(8 * MOST_HELD)
-  kernels.view(Float64Array, offset, length).fill(startOf(measure))
+  kernels.view(Float64Array, offset, length).fill(0)
   return { turns, offset, first: range.first, length }
 }
 
-const KERNEL = { sum: 'sumTurns', dot: 'dotTurns', max: 'maxTurns', peak: 'peakTurns' } as const
+const KERNEL = { sum: 'sumTurns', dot: 'dotTurns', peak: 'peakTurns' } as const
 
 /** Like {@link addToBlocks}, of `n` elements whose operands lie at the offsets `staged`. */
 export const addToHeld = (
@@ -163,12 +155,6 @@ const ADD: Readonly<Record<TotalsOrder['measure'], Add>> = {
     let sum = sofar
     for (let i = at; i < end; i++) sum += x[i]! * y[i]!
     return sum
-  },
-  max: (x, _, at, end, sofar) => {
-    let most = sofar
-    // No comparison with NaN holds.
-    for (let i = at; i < end; i++) if (x[i]! > most) most = x[i]!
-    return most
   },
   peak: (x, _, at, end, sofar) => {
     let most = sofar

@@ -12,7 +12,6 @@ import {
 } from '../kernels/selection.js'
 import type { Cut, StoredOutcome } from '../store/outcomes.js'
 import { blockCount } from '../tensor/block-grid.js'
-import { startOf } from './block-vectors.js'
 import { addTally, emptyTally } from './histograms.js'
 import type { BlockNumbers, Found, Magnitudes, Pairs } from './unit.js'
 
@@ -187,7 +186,7 @@ export const createMeasures = (
   }
   const emptyBlocks = ({ measure }: Group): Float64Array => {
     if (measure.type !== 'block-totals') throw new Error('numbers of blocks were found where none were asked for')
-    return new Float64Array(blockCount(measure.grid)).fill(startOf(measure.measure))
+    return new Float64Array(blockCount(measure.grid))
   }
   const raise = (group: Group, { first, numbers }: BlockNumbers): void => {
     const all = (group.peaks ??= emptyBlocks(group))
@@ -363,7 +362,7 @@ export const createMeasures = (
       if (group.parts.has(part)) return 'more'
       if (stage === 'low') count(group, found as Uint32Array)
       // At once, for a part has as many peaks as it meets blocks, and there may be hundreds of parts.
-      const isPeak = measure.type === 'block-totals' && (measure.measure === 'peak' || measure.measure === 'max')
+      const isPeak = measure.type === 'block-totals' && measure.measure === 'peak'
       if (isPeak) raise(group, found as BlockNumbers)
       group.parts.set(part, isPeak ? 0 : found)
       group.pending -= 1

@@ -55,7 +55,7 @@ export const createAccumulator = (
     ranged,
     base: take.stage === 'high' && take.near !== undefined && 'bin' in take.near ? baseOf(take.near.bin) : 0,
     cells: take.stage === 'tally' ? emptyTally(take.cells) : undefined,
-    blocks: byBlock && held === undefined ? emptyBlocks(byBlock.grid, start, end, byBlock.measure) : undefined,
+    blocks: byBlock && held === undefined ? emptyBlocks(byBlock.grid, start, end) : undefined,
     held,
   }
 }
@@ -93,10 +93,11 @@ export const accumulate = (
       return
     }
     case 'min':
-    case 'max': {
-      sofar.sum = extremeOf(kernels.view(Float32Array, x, n), take.stage === 'min' ? -1 : 1, sofar.sum)
+      sofar.sum = kernels.least(x, n, sofar.sum)
       return
-    }
+    case 'max':
+      sofar.sum = kernels.greatest(x, n, sofar.sum)
+      return
     case 'block-totals': {
       if (sofar.held !== undefined) return addToHeld(kernels, sofar.held, take, staged, n, from)
       const operands = take.ports.map((port) => kernels.view(Float32Array, staged[port]!, n))
@@ -184,14 +185,3 @@ export const isRanged = (take: TakeOrder, elements: number): boolean =>
 /** True if a measure reads the numbers of a unit a second time, after the first has shown where to count. */
 export const needsSecondLook = (take: TakeOrder, elements: number): boolean =>
   take.stage === 'high' && take.near !== undefined && 'share' in take.near && elements <= MOST_KEPT
-
-/**
- * The greatest of some numbers and one found before, or the least for a sign of −1. NaN is passed over, since no
- * comparison with it holds.
- */
-const extremeOf = (x: Float32Array, sign: 1 | -1, before: number): number => {
-  let most = before
-  if (sign === 1) for (let i = 0; i < x.length; i++) most = x[i]! > most ? x[i]! : most
-  else for (let i = 0; i < x.length; i++) most = x[i]! < most ? x[i]! : most
-  return most
-}

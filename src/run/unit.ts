@@ -75,7 +75,7 @@ export type TakeOrder =
   | {
       readonly stage: 'block-totals'
       readonly ports: readonly number[]
-      readonly measure: 'sum' | 'dot' | 'max' | 'peak'
+      readonly measure: 'sum' | 'dot' | 'peak'
       readonly grid: BlockGrid
     }
   | { readonly stage: 'low'; readonly ports: readonly number[]; readonly bin: number }

@@ -83,3 +83,27 @@ test('a mask counts its ones exactly, at every length and alignment', () => {
   const full = new Uint8Array(100_001).fill(255)
   expect(kernels.sumMask(put(full), full.length)).toBe(255 * 100_001)
 })
+
+test('the greatest and the least of numbers and one before pass over NaN, at every length and alignment', () => {
+  LENGTHS.forEach((n, i) => {
+    const x = wild(n, i)
+    for (let at = i % 5; at < n; at += 5) x[at] = NaN
+    const place = put(x, i % 16)
+    for (const before of [-Infinity, Infinity, 0.5]) {
+      const known = [...x.filter((value) => !Number.isNaN(value)), before]
+      expect(kernels.greatest(place, n, before)).toBe(known.reduce((most, value) => Math.max(most, value)))
+      expect(kernels.least(place, n, before)).toBe(known.reduce((most, value) => Math.min(most, value)))
+    }
+  })
+})
+
+test('the greatest and the least of zeros have no sign, wherever the zeros lie', () => {
+  for (const zeros of [
+    [-0, 0, -0, -0, -0],
+    [0, -0, -0, -0, -0, -0, -0, -0, -0, -0],
+  ]) {
+    const place = put(Float32Array.from(zeros))
+    expect(kernels.greatest(place, zeros.length, -Infinity)).toBe(0)
+    expect(kernels.least(place, zeros.length, Infinity)).toBe(0)
+  }
+})

@@ -25,7 +25,7 @@ const numbers = (seed: number): Float32Array =>
   Float32Array.from({ length: SIZE }, (_, i) => Math.fround(Math.sin(seed + i * i) * 10))
 const [X, Y] = [numbers(1), numbers(2)]
 const info = (name: string) => ({ name, dtype: 'F32', shape: [6, 35], file: 'f', begin: 0, end: 4 * SIZE }) as const
-type TotalsMeasure = 'sum' | 'dot' | 'max' | 'peak'
+type TotalsMeasure = 'sum' | 'dot' | 'peak'
 const DATA = {
   read: ({ name }: { name: string }) => Float64Array.from(name === 'x' ? X : Y),
   bernoulli: () => new Uint8Array(),
@@ -41,7 +41,7 @@ const inParts = (grid: BlockGrid, measure: TotalsMeasure, starts: readonly numbe
   starts.forEach((start, i) => {
     const end = starts[i + 1] ?? SIZE
     const take = { stage: 'block-totals', ports: [0, 1], measure, grid } as const
-    const part = emptyBlocks(grid, start, end, measure)
+    const part = emptyBlocks(grid, start, end)
     const held = holdBlocks(kernels, take, start, end, kernels.alloc)
     const middle = start + Math.floor((end - start) / 3)
     for (const [from, to] of [
@@ -55,8 +55,7 @@ const inParts = (grid: BlockGrid, measure: TotalsMeasure, starts: readonly numbe
     if (held !== undefined) expect(takeHeld(kernels, held)).toEqual(part)
     part.numbers.forEach((x, at) => {
       const known = all[part.first + at]
-      all[part.first + at] =
-        known === undefined ? x : measure === 'max' || measure === 'peak' ? Math.max(known, x) : known + x
+      all[part.first + at] = known === undefined ? x : measure === 'peak' ? Math.max(known, x) : known + x
     })
   })
   return all
@@ -67,11 +66,10 @@ describe.each(Object.entries(GRIDS))('by %s', (_, grid) => {
   const [x, y] = [g.read(info('x')), g.read(info('y'))]
 
   test('sums and dot products are those of the interpreter, however the tensor is divided', () => {
-    const roots = [g.sumBy(x, grid), g.dotBy(x, y, grid), g.greatestBy(x, grid)]
-    const [sums, dots, greatest] = interpret(roots, SIZE, DATA) as Float64Array[]
+    const roots = [g.sumBy(x, grid), g.dotBy(x, y, grid)]
+    const [sums, dots] = interpret(roots, SIZE, DATA) as Float64Array[]
     expect(inParts(grid, 'sum', [0])).toEqual([...sums!])
     expect(inParts(grid, 'dot', [0])).toEqual([...dots!])
-    expect(inParts(grid, 'max', [0, 17, 100, 171])).toEqual([...greatest!])
     inParts(grid, 'dot', [0, 17, 100, 171]).forEach((total, i) => expect(total).toBeCloseTo(dots![i]!, 9))
   })
 
@@ -98,24 +96,20 @@ describe.each(Object.entries(GRIDS))('by %s', (_, grid) => {
   })
 })
 
-test('the greatest and the greatest size pass over what is no number, and over infinity', () => {
+test('the greatest size passes over what is no number, and over infinity', () => {
   const x = Float32Array.of(NaN, -3, 2, -Infinity, 1, -0, NaN, 2, -4, 5)
-  for (const [measure, columns, rows] of [
-    ['max', [-0, -3, 2, -4, 5], [2, 5]],
-    ['peak', [0, 3, 2, 4, 5], [3, 5]],
-  ] as const)
-    for (const [grid, found] of [
-      [columnsOf([2, 5]), columns],
-      [rowsOf([2, 5]), rows],
-    ] as const) {
-      const take = { stage: 'block-totals', ports: [0], measure, grid } as const
-      const held = holdBlocks(kernels, take, 0, 10, kernels.alloc)!
-      addToHeld(kernels, held, take, [put(x)], 10, 0)
-      const plain = emptyBlocks(grid, 0, 10, measure)
-      addToBlocks(plain, take, [x], 0)
-      expect(takeHeld(kernels, held)).toEqual(plain)
-      expect([...plain.numbers]).toEqual(found)
-    }
+  for (const [grid, found] of [
+    [columnsOf([2, 5]), [0, 3, 2, 4, 5]],
+    [rowsOf([2, 5]), [3, 5]],
+  ] as const) {
+    const take = { stage: 'block-totals', ports: [0], measure: 'peak', grid } as const
+    const held = holdBlocks(kernels, take, 0, 10, kernels.alloc)!
+    addToHeld(kernels, held, take, [put(x)], 10, 0)
+    const plain = emptyBlocks(grid, 0, 10)
+    addToBlocks(plain, take, [x], 0)
+    expect(takeHeld(kernels, held)).toEqual(plain)
+    expect([...plain.numbers]).toEqual(found)
+  }
 })
 
 test('rows, columns and fibers of a convolution are blocks of it', () => {

@@ -3,9 +3,7 @@ const SUM: i32 = 0
 @inline
 const DOT: i32 = 1
 @inline
-const MAX: i32 = 2
-@inline
-const PEAK: i32 = 3
+const PEAK: i32 = 2
 
 /** A number of a block after one more element. No comparison with NaN holds, so it never becomes the greatest. */
 @inline
@@ -14,9 +12,8 @@ function next(sofar: f64, x: usize, y: usize, kind: i32): f64 {
   // The product of two float32 is exact in float64.
   if (kind == DOT) return sofar + value * <f64>load<f32>(y)
   if (kind == SUM) return sofar + value
-  const size = kind == PEAK ? Math.abs(value) : value
-  if (kind == PEAK && size == Infinity) return sofar
-  return size > sofar ? size : sofar
+  const size = Math.abs(value)
+  return size > sofar && size < Infinity ? size : sofar
 }
 
 /** The same of two neighbouring elements for two neighbouring blocks. */
@@ -25,7 +22,6 @@ function nextTwo(sofar: v128, x: usize, y: usize, kind: i32): v128 {
   const value = f64x2.promote_low_f32x4(v128.load64_zero(x))
   if (kind == DOT) return f64x2.add(sofar, f64x2.mul(value, f64x2.promote_low_f32x4(v128.load64_zero(y))))
   if (kind == SUM) return f64x2.add(sofar, value)
-  if (kind == MAX) return f64x2.pmax(sofar, value)
   const size = f64x2.abs(value)
   return f64x2.pmax(sofar, v128.and(size, f64x2.lt(size, f64x2.splat(Infinity))))
 }
@@ -78,11 +74,6 @@ export function sumTurns(x: usize, y: usize, n: u32, to: usize, count: u32, bloc
 /** The same of the products of n pairs of f32. */
 export function dotTurns(x: usize, y: usize, n: u32, to: usize, count: u32, block: u32, run: u32, left: u32): void {
   turns(x, y, n, to, count, block, run, left, DOT)
-}
-
-/** The same of the greatest, NaN passed over. */
-export function maxTurns(x: usize, y: usize, n: u32, to: usize, count: u32, block: u32, run: u32, left: u32): void {
-  turns(x, y, n, to, count, block, run, left, MAX)
 }
 
 /** The same of the greatest size, NaN and infinity passed over. */

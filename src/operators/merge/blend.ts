@@ -7,7 +7,7 @@ import { model, perLayer } from '../params.js'
 /** Interpolates two models by one of several methods. */
 export const blend = defineOperator({
   id: 'merge.blend',
-  version: 3,
+  version: 4,
   summary: 'Blends two models.',
   aliases: [
     {

@@ -32,7 +32,7 @@ const LEAST_NORM = 1e-7
 /** Moves a random part of one model to another. */
 export const dare = defineOperator({
   id: 'merge.dare',
-  version: 2,
+  version: 3,
   summary: 'Moves a random part of `a` to `b`: drop and rescale, for two models.',
   aliases: [
     ...named(

@@ -6,7 +6,7 @@ import { model, perLayer } from '../params.js'
 /** `c ± |a − c|^keep·|b − c|^(1 − keep)`. */
 export const multiplyDifference = defineOperator({
   id: 'merge.multiply_difference',
-  version: 2,
+  version: 3,
   summary: 'Adds to `c` the geometric mean of what `a` and `b` have learned beyond it.',
   aliases: [
     { name: 'multiply_difference', from: 'sd-meh', settings: '`keep: 1 − alpha`, `side: 1 − beta`' },
