@@ -58,9 +58,18 @@ export type WasmExports = {
     rows: number,
   ) => void
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
+  readonly solveStrip: (strip: number, factors: number, width: number, backward: number) => void
   readonly rotate: (strip: number, top: number, count: number, turns: number) => void
   readonly countOrdered: (x: number, n: number, counts: number) => number
-  readonly putRanked: (y: number, x: number, n: number, places: number) => void
+  readonly putRanked: (
+    y: number,
+    x: number,
+    n: number,
+    places: number,
+    zeros: number,
+    first: number,
+    signs: number,
+  ) => void
   readonly fourierStep: (
     radix: number,
     from: number,

@@ -93,20 +93,50 @@ const reduceColumn = ({ s, n, diagonal, beside, factors, vs, ws, start, width }:
   }
 }
 
-/** The product of the symmetric matrix from row and column `first` on with a vector. */
+/** The product of the symmetric matrix from row and column `first` on with a vector: four rows at a time, in order. */
 const timesTrailing = (s: Float64Array, v: Float64Array, n: number, first: number): Float64Array => {
   const product = new Float64Array(n)
-  for (let i = first; i < n; i++) {
-    const [row, vi] = [i * n, v[i]!]
-    let sum = 0
+  let i = first
+  for (; i + 4 <= n; i += 4) {
+    const [a, b, c, d] = [i * n, (i + 1) * n, (i + 2) * n, (i + 3) * n]
+    const [va, vb, vc, vd] = [v[i]!, v[i + 1]!, v[i + 2]!, v[i + 3]!]
+    let [sa, sb, sc, sd] = [0, 0, 0, 0]
     for (let j = first; j < i; j++) {
-      const x = s[row + j]!
-      sum += x * v[j]!
-      product[j]! += x * vi
+      const own = v[j]!
+      const [xa, xb, xc, xd] = [s[a + j]!, s[b + j]!, s[c + j]!, s[d + j]!]
+      sa += xa * own
+      sb += xb * own
+      sc += xc * own
+      sd += xd * own
+      product[j] = product[j]! + xa * va + xb * vb + xc * vc + xd * vd
     }
-    product[i]! += sum + s[row + i]! * vi
+    addRow(product, s, v, n, i, i, sa)
+    addRow(product, s, v, n, i + 1, i, sb)
+    addRow(product, s, v, n, i + 2, i, sc)
+    addRow(product, s, v, n, i + 3, i, sd)
   }
+  for (; i < n; i++) addRow(product, s, v, n, i, first, 0)
   return product
+}
+
+/** Adds what row i of a symmetric matrix makes of a vector from column `first` on; `before` is what it makes of those before. */
+const addRow = (
+  product: Float64Array,
+  s: Float64Array,
+  v: Float64Array,
+  n: number,
+  i: number,
+  first: number,
+  before: number,
+): void => {
+  const [row, vi] = [i * n, v[i]!]
+  let sum = before
+  for (let j = first; j < i; j++) {
+    const x = s[row + j]!
+    sum += x * v[j]!
+    product[j]! += x * vi
+  }
+  product[i]! += sum + s[row + i]! * vi
 }
 
 /** The product of all reflections, those of a panel at once as I − V·T·Vᵀ. */

@@ -4,7 +4,7 @@ export { dot, sum, sumAbs, sumMask } from './sums'
 export { dotTurns, maxTurns, peakTurns, sumTurns } from './turns'
 export { firstMasked16, firstMasked32, firstMasked64, firstMasked8 } from './checks'
 export { lowRank, lowRankRows } from './product'
-export { multiply } from './matrix'
+export { multiply, solveStrip } from './matrix'
 export { rotate } from './rotations'
 export { countOrdered, putRanked } from './order'
 export {
