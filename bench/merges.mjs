@@ -130,7 +130,10 @@ export const measureMerges = ({ only, small, ...options }) =>
     { ...options, memory: options.peers && !small ? PEER_MEMORY : undefined },
   )
 
-/** Measures merges on models of a table; after `patience` seconds, a program takes part in no further round. */
+/**
+ * Measures merges on models of a table, and hands the rows of each to `take` as soon as it is done; after `patience`
+ * seconds, a program takes part in no further round.
+ */
 export const measureOn = async (table, merges, { folder: parent, memory, ...options }) => {
   if (merges.length === 0) return []
   const bytes = bytesOf(table)
@@ -146,7 +149,9 @@ export const measureOn = async (table, merges, { folder: parent, memory, ...opti
     for (const merge of merges) {
       const entrants = await compete(merge, folder, merge.bytes?.(table) ?? bytes, options)
       const gigaflop = merge.operations === undefined ? undefined : merge.operations(table) / 1e9
-      rows.push(...entrants.map((entrant) => toRow({ ...merge, gigaflop }, entrant, entrants)))
+      const measured = entrants.map((entrant) => toRow({ ...merge, gigaflop }, entrant, entrants))
+      rows.push(...measured)
+      options.take?.(measured)
     }
     return rows
   } finally {

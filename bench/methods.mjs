@@ -98,9 +98,10 @@ const OWN = [
 ]
 
 /** What is measured in other rows: of rotations, other tools do only some tensors; low ranks are a row of the adapters. */
-const ELSEWHERE = ['rotate', 'rotate, halfway', 'truncate_rank']
+const ELSEWHERE = ['rotate', 'rotate, halfway', 'truncate_rank', 'truncate_kronecker']
 /** Methods that take whole tensors at once, without a count of operations: they sort or transform. */
 const WHOLE = ['crossover', 'top_k_tensor_sum']
+const isWhole = ({ name, operations }) => operations !== undefined || WHOLE.includes(name)
 
 /** Methods that need order statistics: thresholds or ranks. */
 const isOrdered = (steps) =>
@@ -131,7 +132,7 @@ const methodOf = ({ name, here, steps, config, expression, formula, operations }
   reads: readsOf(steps),
   readings: readingsOf(steps),
   operations,
-  target: operations !== undefined || WHOLE.includes(name) ? undefined : isOrdered(steps) ? ORDERED : LINEAR,
+  target: isWhole({ name, operations }) ? undefined : isOrdered(steps) ? ORDERED : LINEAR,
   write: write(steps),
   peers: () => [
     ...(config === undefined ? [] : [mergekitPeer(config)]),
@@ -163,11 +164,11 @@ const CORE_SPACE = {
 /** Random methods of the tools that are measured, each once. */
 const DRAWN = RANDOM.filter(({ tool, name }) => tool !== 'MergeLM' && !name.includes(','))
 
-/** Every method, as a merge that is measured. */
+/** Every method, as a merge that is measured; first those that take seconds, then those that take minutes. */
 export const METHODS = [
   ...[...MERGEKIT, ...DRAWN, ...SD_MECHA.filter(({ name }) => !ELSEWHERE.includes(name)), ...OWN].map(methodOf),
   CORE_SPACE,
-]
+].sort((one, other) => Number(isWhole(one)) - Number(isWhole(other)))
 
 /** The table of the models that methods are measured on. */
 export const methodTable = (small) => readTable('sd15', { shrink: small }).filter(([name]) => PART.test(name))
@@ -179,6 +180,6 @@ const PATIENCE = 60
 export const measureMethods = ({ small, only, ...options }) =>
   measureOn(
     methodTable(small),
-    METHODS.filter(({ name }) => only === undefined || only === name),
+    METHODS.filter(({ name }) => only === undefined || only.split(';').includes(name)),
     { ...options, patience: PATIENCE },
   )

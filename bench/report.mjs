@@ -19,45 +19,38 @@ const oneLine = (text) => {
     .slice(0, 200)
 }
 
-const merges = (rows, more = []) => {
-  const failures = rows.filter(({ reason }) => reason !== undefined)
-  return [
-    table(
-      [
-        'work',
-        'program',
-        'seconds, median (range)',
-        'times the floor',
-        ...more.map(({ head }) => head),
-        'aim',
-        'processor seconds',
-        'peak MB',
-        'runs',
-      ],
-      rows
-        .filter(({ reason }) => reason === undefined)
-        .map((row) => [
-          row.work,
-          row.program,
-          spread(row),
-          digits(row.ratio),
-          ...more.map(({ cell }) => cell(row)),
-          row.target === undefined ? '' : `at most ${row.target}`,
-          digits(row.processor),
-          whole(row.megabytes),
-          row.runs,
-        ]),
-    ),
-    ...(failures.length === 0
-      ? []
-      : [
-          '',
-          'Not measured:',
-          '',
-          ...failures.map(({ work, program, reason }) => `- ${work}, ${program}: ${oneLine(reason)}`),
-        ]),
-  ].join('\n')
+/** What could not be measured, as a list below a table. */
+const failures = (rows) => {
+  const failed = rows.filter(({ reason }) => reason !== undefined)
+  return failed.length === 0
+    ? []
+    : [
+        '',
+        'Not measured:',
+        '',
+        ...failed.map(({ work, program, reason }) => `- ${work}, ${program}: ${oneLine(reason)}`),
+      ]
 }
+const measured = (rows) => rows.filter(({ reason }) => reason === undefined)
+const aim = ({ target }) => (target === undefined ? '' : `at most ${target}`)
+
+const merges = (rows) =>
+  [
+    table(
+      ['work', 'program', 'seconds, median (range)', 'times the floor', 'aim', 'processor seconds', 'peak MB', 'runs'],
+      measured(rows).map((row) => [
+        row.work,
+        row.program,
+        spread(row),
+        digits(row.ratio),
+        aim(row),
+        digits(row.processor),
+        whole(row.megabytes),
+        row.runs,
+      ]),
+    ),
+    ...failures(rows),
+  ].join('\n')
 
 const memory = (rows) =>
   table(
@@ -120,18 +113,84 @@ export const renderFigures = ({ machine, rows }) =>
     ].flatMap(([title, found, render]) => (found.length === 0 ? [] : [`### ${title}`, render(found)])),
   ].join('\n\n')
 
-/** What the table of methods has besides. */
-const OF_METHODS = [
-  { head: 'times one reading', cell: ({ once }) => digits(once) },
-  {
-    head: 'GFLOP (a second)',
-    cell: ({ gigaflop, seconds }) =>
-      gigaflop === undefined ? '' : `${gigaflop.toFixed(0)} (${digits(gigaflop / seconds)})`,
-  },
-]
+/** Methods beside their floors: a row for each. */
+const methods = (rows) =>
+  table(
+    [
+      'method',
+      'seconds, median (range)',
+      'times the floor',
+      'aim',
+      'times one reading',
+      'processor seconds',
+      'peak MB',
+      'GFLOP (a second)',
+      'runs',
+    ],
+    rows
+      .filter(({ program }) => program === 'smelt')
+      .map((row) => [
+        row.work,
+        spread(row),
+        digits(row.ratio),
+        aim(row),
+        digits(row.once),
+        digits(row.processor),
+        whole(row.megabytes),
+        row.gigaflop === undefined ? '' : `${row.gigaflop.toFixed(0)} (${digits(row.gigaflop / row.seconds)})`,
+        row.runs,
+      ]),
+  )
 
-/** The table of methods as Markdown, below a sentence that says where and when. */
-export const renderMethods = (machine, rows) => `${machine}\n\n${merges(rows, OF_METHODS)}`
+/** Other tools beside smelt: a row for each method and tool. */
+const beside = (rows, peers) => {
+  const smelt = new Map(rows.filter(({ program }) => program === 'smelt').map((row) => [row.work, row]))
+  return table(
+    [
+      'method',
+      'program',
+      'seconds',
+      'times smelt’s',
+      'processor seconds',
+      'times smelt’s',
+      'peak MB',
+      'times smelt’s',
+      'runs',
+    ],
+    peers.map((row) => {
+      const own = smelt.get(row.work)
+      const times = (name) => (own?.[name] === undefined ? '' : digits(row[name] / own[name]))
+      return [
+        row.work,
+        row.program,
+        spread(row),
+        times('seconds'),
+        digits(row.processor),
+        times('processor'),
+        whole(row.megabytes),
+        times('megabytes'),
+        row.runs,
+      ]
+    }),
+  )
+}
+
+/** The tables of methods as Markdown, below a sentence that says where and when. */
+export const renderMethods = (machine, rows) => {
+  const done = measured(rows)
+  const peers = done.filter(({ program }) => !['smelt', 'floor', 'one reading'].includes(program))
+  return [
+    machine,
+    methods(done),
+    ...(peers.length === 0 ? [] : [beside(done, peers)]),
+    failures(rows).join('\n').trim(),
+  ]
+    .filter((text) => text !== '')
+    .join('\n\n')
+}
+
+/** A table of merges as Markdown, below a sentence that says where and when. */
+export const renderTable = (machine, rows) => `${machine}\n\n${merges(rows)}`
 
 /** Puts figures between the marks of README.md that have their name. */
 export const writeFigures = (figures, name = 'figures') =>

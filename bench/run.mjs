@@ -13,7 +13,7 @@ import { isMemory, memoryFolder } from './place.mjs'
 import { profile } from './profile.mjs'
 import { measureRebuilds } from './rebuilds.mjs'
 import { MERGES } from './recipes.mjs'
-import { renderFigures, renderMethods, writeFigures } from './report.mjs'
+import { renderFigures, renderMethods, renderTable, writeFigures } from './report.mjs'
 import { PROGRAM, WORKERS } from './smelt.mjs'
 
 const NAMES = [
@@ -39,7 +39,8 @@ const USAGE = `npm run bench -- [options]
   --size small|full  a sixteenth of a model, three runs, without peers and large files; or all of it (default)
   --only NAME        one of ${NAMES.join(', ')}
   --merges           only the table of merges, all rows
-  --methods          every method on a third of SD1.5, into a table of its own; --only takes a method's name
+  --methods          every method on a third of SD1.5, into tables of its own, which are also printed when it is
+                     interrupted; --only takes names of methods, with semicolons between them
   --adapters         baking a LoRA into SDXL and extracting one from SD1.5; --only takes bake or extract
   --profile CASE     what the time of one worker goes to, for ${MERGES.map(({ name }) => name).join(', ')},
                      or a row of --methods
@@ -135,13 +136,16 @@ const main = async () => {
       return 0
     }
     if (options.methods) {
-      const table = renderMethods(describe(options, load), await measureMethods(options))
-      process.stdout.write(`${table}\n`)
+      const rows = []
+      const render = () => `${renderMethods(describe(options, load), rows)}\n`
+      process.on('exit', () => process.stdout.write(render()))
+      await measureMethods({ ...options, take: (more) => rows.push(...more) })
+      const table = render()
       if (!small && only === undefined && runs >= ENOUGH) writeFigures(table, 'methods')
       return 0
     }
     if (options.adapters) {
-      process.stdout.write(`${renderMethods(describe(options, load), await measureAdapters(options))}\n`)
+      process.stdout.write(`${renderTable(describe(options, load), await measureAdapters(options))}\n`)
       return 0
     }
     const rows = {

@@ -289,6 +289,16 @@ export const SD_MECHA = [
       result: { op: 'model.add', a: 'base', delta: 'low' },
     },
   },
+  {
+    name: 'truncate_kronecker',
+    here: '`model.truncate_kronecker`',
+    expression: 'base + m.truncate_kronecker(m.subtract(a, base), 0.4, use_approximate_basis=False)',
+    steps: {
+      change: { op: 'model.subtract', a: 'a', b: 'base' },
+      near: { op: 'model.truncate_kronecker', model: 'change', ratio: 0.4 },
+      result: { op: 'model.add', a: 'base', delta: 'near' },
+    },
+  },
 ]
 
 /** Differences of the fine-tunes from the base, in the expressions of sd-mecha's methods. */

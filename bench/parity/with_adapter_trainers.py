@@ -233,6 +233,12 @@ CASES = {
     'PEFT: OFT, constrained, one block': with_peft(
         lambda: OFTConfig(oft_block_size=8, target_modules=['fc'], coft=True, eps=0.3, block_share=True)
     ),
+    'PEFT: OFT, 3 × 3': with_peft(
+        lambda: OFTConfig(oft_block_size=8, target_modules=['conv'], use_cayley_neumann=False)
+    ),
+    'PEFT: OFT, 3 × 3, its series, one block': with_peft(
+        lambda: OFTConfig(oft_block_size=6, target_modules=['conv'], block_share=True)
+    ),
     'PEFT: OFT, embedding': with_peft(
         lambda: OFTConfig(oft_block_size=8, target_modules=['embed'], use_cayley_neumann=False)
     ),

@@ -2,11 +2,14 @@
 import nodeModule from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import { reasonOf } from '../base/reason.js'
+import { allowRelaxedSimd } from '../kernels/relaxed-simd.js'
 import { explainLimit } from '../run/limits.js'
 
 // Most commands are over within a second, of which V8 as of Node.js 20 spends half on optimising functions that then run
 // a few times more. Later versions wait by themselves, and do not know this flag.
 if (process.versions.v8.startsWith('11.')) setFlagsFromString('--interrupt-budget=1000000')
+// V8 refuses what it has compiled for an earlier command with other flags: all are set before anything else.
+allowRelaxedSimd()
 
 // Node.js keeps what V8 has compiled for the next command, from version 22 on, in the folder that it has for that. Where
 // it may not write, it compiles anew.

@@ -2,6 +2,7 @@ import { absentMethod, noOperatorFound, unknownOperator } from '../base/catalogu
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { COMMON, foldName, shortName } from '../operators/aliases.js'
 import { operators } from '../operators/index.js'
+import type { Absent } from '../operators/absent.js'
 import { absentAs, knownAs, namedOperators } from '../operators/known-as.js'
 import type { Operator } from '../operators/operator.js'
 import { toJsonText } from '../view/json.js'
@@ -29,10 +30,16 @@ const refuse = (console: Console, ...problems: readonly Diagnostic[]): number =>
 const search = async (console: Console, query: string, json: boolean): Promise<number> => {
   const { searchOperators } = await import('../operators/search.js')
   const found = searchOperators(query)
-  if (found.length === 0) return refuse(console, noOperatorFound(query))
+  const absent = absentAs(query)
+  if (found.length === 0)
+    return refuse(console, ...(absent.length === 0 ? [noOperatorFound(query)] : tellAbsent(absent)))
+  if (absent.length > 0 && !json) console.out(`${renderElsewhere(query, [], absent, console.look('out'))}\n`)
   console.out(json ? toJsonText(operatorsToJson(found)) : renderFound(found, console.look('out')))
   return 0
 }
+
+const tellAbsent = (absent: readonly Absent[]): Diagnostic[] =>
+  absent.map(({ name, from, why }) => absentMethod(name, from, why))
 
 /** Names that an unknown one may be meant to be: ids, or families, short names and aliases. */
 const namesLike = (name: string): ReadonlySet<string> => {
@@ -64,7 +71,7 @@ export const ops = async (console: Console, words: readonly string[], flags: Ops
   if (shown.length === 0)
     return absent.length === 0
       ? refuse(console, unknownOperator(name, namesLike(name)))
-      : refuse(console, ...absent.map((one) => absentMethod(one.name, one.from, one.why)))
+      : refuse(console, ...tellAbsent(absent))
   if (json) {
     const aliasesOf = (operator: Operator) => known.filter((k) => k.operator === operator).map(({ alias }) => alias)
     console.out(toJsonText(operatorsToJson(all.map((operator) => ({ operator, aliases: aliasesOf(operator) })))))

@@ -36,6 +36,7 @@ export const plan = async (console: Console, recipe: string, flags: PlanFlags): 
       ? await planNow(recipe, {
           ...set.value,
           reading: 'never',
+          shown: true,
           store: userStore(),
           hub: userHub(),
           remotely: createRemotely(userHub()),

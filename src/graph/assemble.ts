@@ -1,16 +1,16 @@
 import type { Dtype } from '../tensor/dtype.js'
+import { argumentsOf, type Expression, type Mask, type Scalar, type Solve, type Tensor } from './expression.js'
 import {
-  argumentsOf,
-  type Expression,
-  type Mask,
-  type Scalar,
-  type Solve,
-  type Tensor,
-  type TensorOp,
-  type Comparison,
-  type Logic,
-} from './expression.js'
-import { STORED, ZERO, type GeneratedInput, type Instruction, type Port, type Program } from './program.js'
+  APPLY,
+  COMPARE,
+  LOGIC,
+  STORED,
+  ZERO,
+  type GeneratedInput,
+  type Instruction,
+  type Port,
+  type Program,
+} from './program.js'
 import { chooseBy } from './choosing.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { isSameView, viewKey, wholeOf, type View } from '../tensor/view.js'
@@ -45,26 +45,6 @@ export interface Assembly {
 
 /** The dtypes that programs can write. */
 const COMPUTED: readonly Dtype[] = ['F16', 'BF16', 'F32', 'F64', 'F8_E4M3', 'F8_E5M2', 'BOOL', 'I64']
-const APPLY: Readonly<Record<Exclude<TensorOp, 'sign'>, string>> = {
-  add: 'Add',
-  sub: 'Sub',
-  mul: 'Mul',
-  div: 'Div',
-  neg: 'Neg',
-  abs: 'Abs',
-  sqrt: 'Sqrt',
-  min: 'Min',
-  max: 'Max',
-}
-const COMPARE: Readonly<Record<Comparison, string>> = {
-  greater: 'Greater',
-  'greater-equal': 'GreaterOrEqual',
-  less: 'Less',
-  'less-equal': 'LessOrEqual',
-  equal: 'Equal',
-}
-const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor', not: 'Not' }
-
 type Choice = Extract<Tensor, { type: 'choose' }>
 
 /** An id that no expression of the graph has. */

@@ -1,9 +1,9 @@
-import type { Mask, Tensor } from './expression.js'
+import type { Tensor } from './expression.js'
 import type { Graph } from './graph.js'
 
 /**
  * Elementary functions of elements, made of the operations of IEEE 754 alone, so that every machine and device gives
- * the same bits. None of these operations rounds to a whole number: powers of two are split off bit by bit.
+ * the same bits.
  */
 
 /** 2⁻ᵘ, for −1 ≤ u ≤ 1: within 1.2e-8 of its size, and exact at −1, 0 and 1 in float32. */
@@ -25,61 +25,38 @@ const TANGENT = [
 const polynomial = (g: Graph, x: Tensor, coefficients: readonly number[]): Tensor =>
   coefficients.toReversed().reduce<Tensor>((sum, c) => g.add(g.mul(sum, x), c), g.fill(0))
 
-/** x less `step`, but x itself where a mask is true. */
-const lower = (g: Graph, x: Tensor, unless: Mask, step: number): Tensor => g.choose(unless, x, g.sub(x, step))
-/** x times `factor`, but x itself where a mask is true. */
-const scale = (g: Graph, x: Tensor, unless: Mask, factor: number): Tensor => g.choose(unless, x, g.mul(x, factor))
-
 /** Below 2⁻¹⁶⁰ everything is 0. */
 const LEAST_POWER = -160
 
 /** 2ˣ for x ≤ 0, within 2 ulp; exact for whole numbers, and 0 for −∞. */
 export const exp2 = (g: Graph, x: Tensor): Tensor => {
-  let rest = g.abs(g.max(x, LEAST_POWER))
-  // 2⁻ⁿ, for the even n that is taken off, is no float32 where the result is subnormal, but its root is.
-  let root = g.fill(1)
-  for (let step = 128; step > 1; step /= 2) {
-    const below = g.compare('less', rest, step - 1)
-    rest = lower(g, rest, below, step)
-    root = scale(g, root, below, 2 ** (-step / 2))
-  }
-  return g.mul(g.mul(polynomial(g, rest, POWER), root), root)
+  const size = g.abs(g.max(x, LEAST_POWER))
+  const half = g.round(g.mul(size, 0.5))
+  // 2⁻²ʰ is no float32 where the result is subnormal, but its root is.
+  const root = g.twoTo(g.neg(half))
+  return g.mul(g.mul(polynomial(g, g.sub(size, g.mul(half, 2)), POWER), root), root)
 }
 
-/**
- * Powers of two that together bring the smallest float32 to 1, and how far those that follow can. The first is for
- * subnormal numbers: a bound that is subnormal itself would make every comparison many times slower.
- */
-const DOUBLINGS = [
-  [32, 125],
-  [64, 63],
-  [32, 31],
-  [16, 15],
-  [8, 7],
-  [4, 3],
-  [2, 1],
-  [1, 0],
-] as const
+/** Below it, numbers are multiplied by 2³², so that none is subnormal. The bound itself is none: comparing would be slow. */
+const LEAST_NORMAL = 2 ** -125
 
 /** log₂x for 0 ≤ x ≤ 1, within 3 ulp; exact for powers of two, and −∞ for 0. */
 export const log2 = (g: Graph, x: Tensor): Tensor => {
-  let [near, exponent] = [x, g.fill(0)]
-  for (const [step, later] of DOUBLINGS) {
-    const large = g.compare('greater-equal', near, Math.SQRT1_2 * 2 ** -later)
-    near = scale(g, near, large, 2 ** step)
-    exponent = lower(g, exponent, large, step)
-  }
+  const normal = g.compare('greater-equal', x, LEAST_NORMAL)
+  const large = g.choose(normal, x, g.mul(x, 2 ** 32))
+  const exponent = g.sub(g.exponent(large), g.choose(normal, 0, 32))
+  const near = g.mantissa(large)
   const s = g.div(g.sub(near, 1), g.add(near, 1))
   const logarithm = g.add(exponent, g.mul(s, polynomial(g, g.mul(s, s), LOGARITHM)))
-  return g.choose(g.compare('equal', x, 0), -Infinity, logarithm)
+  // Of NaN the exponent is a number.
+  return g.choose(g.compare('greater', x, 0), logarithm, g.sub(x, Infinity))
 }
 
 /** cos πx for |x| ≤ `most`, within 2⁻²¹; exact for multiples of ½. */
 export const cosPi = (g: Graph, x: Tensor, most: number): Tensor => {
-  let angle = g.abs(x)
-  for (let step = 2 ** Math.floor(Math.log2(most)); step > 1; step /= 2)
-    angle = lower(g, angle, g.compare('less', angle, step), step)
-  const v = g.sub(0.5, g.min(angle, g.sub(2, angle)))
+  const size = g.abs(x)
+  const angle = most < 2 ? size : g.abs(g.sub(size, g.mul(g.round(g.mul(size, 0.5)), 2)))
+  const v = g.sub(0.5, most < 2 ? g.min(angle, g.sub(2, angle)) : angle)
   return g.mul(v, polynomial(g, g.mul(v, v), SINE))
 }
 

@@ -62,7 +62,12 @@ export interface Solver {
    * Bytes it takes besides its operands and its result; of an operand that is read as it is stored the dtype is known, of
    * others it is F32.
    */
-  workspace(operands: readonly (readonly number[])[], shape: readonly number[], dtypes: readonly Dtype[]): number
+  workspace(
+    operands: readonly (readonly number[])[],
+    shape: readonly number[],
+    settings: readonly number[],
+    dtypes: readonly Dtype[],
+  ): number
 }
 
 /** A function and its arguments. */
@@ -71,7 +76,10 @@ export interface Evaluation {
   readonly args: readonly Scalar[]
 }
 
+/** What powers of two are made of, and taken from numbers with: see `Graph`. */
+export type PowerOp = 'round' | 'two-to' | 'exponent' | 'mantissa'
 export type ScalarOp =
+  | PowerOp
   | 'add'
   | 'sub'
   | 'mul'
@@ -86,7 +94,7 @@ export type ScalarOp =
   | 'cos'
   | 'acos'
   | 'if-less'
-export type TensorOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign'
+export type TensorOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign' | PowerOp
 export type Comparison = 'greater' | 'greater-equal' | 'less' | 'less-equal' | 'equal'
 export type Logic = 'and' | 'or' | 'xor' | 'not'
 

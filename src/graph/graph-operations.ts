@@ -56,6 +56,16 @@ export interface Graph {
   sqrt<X extends Operand>(x: X): Same<X>
   /** −1, 0 or 1. */
   sign<X extends Operand>(x: X): Same<X>
+  /** The nearest whole number of |x| < 2²²; a half becomes the even one. A zero may lose its sign. */
+  round(x: Tensor): Tensor
+  /** 2ˣ of a whole x from −126 to 126, exactly. */
+  twoTo(x: Tensor): Tensor
+  /**
+   * x from 2⁻¹²⁶ to 1 as mantissa·2^exponent, exactly, with a whole exponent and a mantissa from √½ to √2. Of NaN and
+   * what is beyond, both are numbers of no meaning.
+   */
+  exponent(x: Tensor): Tensor
+  mantissa(x: Tensor): Tensor
   /**
    * On scalars only: elements never meet a library's transcendental function, whose bits differ between machines. What
    * they need is in `elementary.ts`. Radians.

@@ -1,4 +1,5 @@
 import type { Dtype } from '../tensor/dtype.js'
+import { lowerPowers } from './lower-powers.js'
 import { STORED, ZERO, type Instruction, type Program, type ValueType } from './program.js'
 
 /** The execution providers of ONNX Runtime that can run programs. */
@@ -122,6 +123,7 @@ export const lowerFor = (provider: Provider, program: Program): Program => {
       }
     }
   }
+  const lowerPower = lowerPowers(emit)
   for (const instruction of program.instructions) {
     const lowered =
       instruction.op === 'Decode'
@@ -130,7 +132,9 @@ export const lowerFor = (provider: Provider, program: Program): Program => {
           ? decodeMask(instruction)
           : instruction.op === 'Encode'
             ? encode(instruction)
-            : (rewrite(instruction, emit, outputs.get(instruction.output)?.type === 'bool') ?? instruction)
+            : (lowerPower(instruction) ??
+              rewrite(instruction, emit, outputs.get(instruction.output)?.type === 'bool') ??
+              instruction)
     instructions.push(lowered)
   }
   return { key: program.key, inputs: [...inputs.values()], outputs: [...outputs.values()], instructions }

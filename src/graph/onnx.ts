@@ -1,6 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf'
 import { ModelProtoSchema } from 'onnx-buf'
-import { ZERO, type Instruction, type Port, type Program, type ValueType } from './program.js'
+import { namedNumber, ZERO, type Instruction, type Port, type Program, type ValueType } from './program.js'
 
 /** ONNX element types. */
 const ELEMENT: Readonly<Record<ValueType, number>> = {
@@ -60,6 +60,13 @@ const node = ({ op, inputs, output, to }: Instruction) => ({
   attribute: to !== undefined ? [attribute('to', ELEMENT[to])] : op === 'Gather' ? [attribute('axis', 0)] : [],
 })
 
+/** The numbers that a lowered program names, each once. */
+const numbersIn = ({ instructions }: Program): readonly (readonly [name: string, value: number])[] =>
+  [...new Set(instructions.flatMap(({ inputs }) => inputs))].flatMap((name) => {
+    const value = namedNumber(name)
+    return value === undefined ? [] : [[name, value] as const]
+  })
+
 /**
  * Serialises a lowered program as an ONNX model. `tables` are lookup tables by dtype, with a float32 for every code.
  */
@@ -72,6 +79,12 @@ export const encodeOnnx = (program: Program, tables: Readonly<Record<string, Flo
       rawData: bytesOf(numbers),
     })),
     { name: ZERO, dataType: ELEMENT.f32, dims: [], rawData: bytesOf(Float32Array.of(0)) },
+    ...numbersIn(program).map(([name, value]) => ({
+      name,
+      dataType: ELEMENT.f32,
+      dims: [],
+      rawData: bytesOf(Float32Array.of(value)),
+    })),
   ]
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,

@@ -1,6 +1,6 @@
 import type { Dtype } from '../tensor/dtype.js'
 import type { BlockGrid } from '../tensor/block-grid.js'
-import type { Stream, Vector } from './expression.js'
+import type { Comparison, Logic, Stream, TensorOp, Vector } from './expression.js'
 import type { Product } from './products.js'
 
 /** The type of a port's numbers between JavaScript and ONNX Runtime. */
@@ -18,7 +18,7 @@ export type ValueType = PortType | 'bf16'
 
 /**
  * One operation of a program: an ONNX node, or one that each device does in its own way: `Decode` of stored numbers to
- * float32, `DecodeMask` to whether they are not 0, and `Encode` of float32 to a stored `dtype`.
+ * float32, `DecodeMask` to whether they are not 0, `Encode` of float32 to a stored `dtype`, and those of powers of two.
  */
 export interface Instruction {
   readonly op: string
@@ -76,6 +76,13 @@ export const STORED: Readonly<Record<Dtype, PortType>> = {
 /** The name of the number 0, which programs may use without feeding it. */
 export const ZERO = 'zero'
 
+/** The name of another number, which only lowered programs use. */
+export const numberName = (value: number): string => `=${Math.fround(value)}`
+
+/** The number of such a name; undefined for other names. */
+export const namedNumber = (name: string): number | undefined =>
+  name.startsWith('=') ? Number(name.slice(1)) : undefined
+
 /** Bytes of one number of each type. */
 export const VALUE_BYTES: Readonly<Record<ValueType, number>> = {
   bool: 1,
@@ -92,3 +99,28 @@ export const VALUE_BYTES: Readonly<Record<ValueType, number>> = {
   i64: 8,
   f64: 8,
 }
+
+/** The operations of instructions, by those of expressions; what is no ONNX node is made of some in `lower.ts`. */
+export const APPLY: Readonly<Record<Exclude<TensorOp, 'sign'>, string>> = {
+  add: 'Add',
+  sub: 'Sub',
+  mul: 'Mul',
+  div: 'Div',
+  neg: 'Neg',
+  abs: 'Abs',
+  sqrt: 'Sqrt',
+  min: 'Min',
+  max: 'Max',
+  round: 'Round',
+  'two-to': 'TwoTo',
+  exponent: 'Exponent',
+  mantissa: 'Mantissa',
+}
+export const COMPARE: Readonly<Record<Comparison, string>> = {
+  greater: 'Greater',
+  'greater-equal': 'GreaterOrEqual',
+  less: 'Less',
+  'less-equal': 'LessOrEqual',
+  equal: 'Equal',
+}
+export const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor', not: 'Not' }

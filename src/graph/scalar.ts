@@ -15,11 +15,17 @@ const OPERATIONS: Readonly<Record<ScalarOp, Apply>> = {
   min: (x, y) => Math.min(x, y),
   max: (x, y) => Math.max(x, y),
   sign: (x) => Math.sign(x),
+  round: (x) => Math.round(x),
+  'two-to': (x) => 2 ** x,
+  exponent: (x) => exponentOf(x),
+  mantissa: (x) => x / 2 ** exponentOf(x),
   sin: (x) => Math.sin(x),
   cos: (x) => Math.cos(x),
   acos: (x) => Math.acos(Math.min(1, Math.max(-1, x))),
   'if-less': (x, y, yes, no) => (x < y ? yes : no),
 }
+
+const exponentOf = (x: number): number => Math.floor(Math.log2(x) + 0.5)
 
 /** Applies one scalar operation. */
 export const applyScalar = (op: ScalarOp, [x = NaN, y = NaN, yes = NaN, no = NaN]: readonly number[]): number =>

@@ -164,6 +164,11 @@ const extreme =
   ([x, y], { nanOf }) =>
     w.or(choose(x!, y!), nanOf(y!))
 
+/** A float32 whose last binary place is 1: what is added to it becomes a whole number, which its lowest bits hold. */
+const WHOLE = 1.5 * 2 ** 23
+/** The bits of √½, and of what is 1 in float32. */
+const [ROOT_HALF, ONE] = [0x3f3504f3, 127 << 23]
+
 /** The instructions of programs, each with the bits that ONNX Runtime gives on the processor. */
 const OPERATIONS: Readonly<Record<string, Operation>> = {
   Add: two(w.add),
@@ -173,6 +178,11 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   Neg: one(w.negate),
   Abs: one(w.abs),
   Sqrt: one(w.sqrt),
+  Round: ([x], v) => w.sub(w.add(x!, v.floats(WHOLE)), v.floats(WHOLE)),
+  TwoTo: ([x], v) => w.addWords(w.shiftLeft(w.add(x!, v.floats(WHOLE)), 23), v.words(ONE)),
+  // Bits of numbers grow with them, so what is at or above a power of two times √½ is found by the bits above those of √½.
+  Exponent: ([x], v) => w.fromSigned(w.shiftRightSigned(w.subWords(x!, v.words(ROOT_HALF)), 23)),
+  Mantissa: ([x], v) => w.subWords(x!, w.and(w.subWords(x!, v.words(ROOT_HALF)), v.words(0xff800000))),
   Min: extreme(w.lesser),
   Max: extreme(w.greater),
   Greater: two(w.more),

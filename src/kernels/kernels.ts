@@ -3,7 +3,16 @@ import type { FloatDtype } from '../tensor/dtype.js'
 import type { RandomKey } from './key.js'
 import { createMemory, type KernelMemory } from './memory.js'
 import { NORMAL_TABLE_LENGTH, normalTable } from './normal-table.js'
-import { instantiate, instantiateIn, type AddTurns, type RunProgram, type WasmExports } from './wasm-module.js'
+import { allowRelaxedSimd } from './relaxed-simd.js'
+import {
+  instantiate,
+  instantiateIn,
+  isKnown,
+  type AddTurns,
+  type MultiplyRows,
+  type RunProgram,
+  type WasmExports,
+} from './wasm-module.js'
 
 export type { RunProgram }
 
@@ -73,21 +82,18 @@ export type Kernels = KernelMemory & {
   readonly maxTurns: AddTurns
   readonly peakTurns: AddTurns
   /**
-   * f32 out[j] = Σᵣ up[r]·down[r·stride + j] for j < n: one row of a low-rank matrix; f32 throughout, the ranks added
-   * in order.
+   * f32 out[i·across + j] = Σᵣ up[i·rank + r]·down[r·stride + j] for i < rows and j < n: rows of a low-rank matrix; f32
+   * throughout, the ranks added in order.
    */
-  readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
-  /** The same of several rows: those of `up` lie one after the other, those of `out` `across` numbers apart. */
-  readonly lowRankRows: (
-    out: number,
-    across: number,
-    n: number,
-    up: number,
-    rank: number,
-    down: number,
-    stride: number,
-    rows: number,
-  ) => void
+  readonly lowRankRows: MultiplyRows
+  /** The same, sooner, of factors of which `areExact` is true. */
+  readonly exactRows: MultiplyRows
+  /**
+   * True where every product of one of n f32 of x and one of m of y is exact in f32: its bits then do not tell whether it
+   * was rounded before it was added. Not of all that are: each number has at most 12 significant bits, as those of F16,
+   * BF16 and F8 do.
+   */
+  readonly areExact: (x: number, n: number, y: number, m: number) => boolean
   /**
    * f64 c = a·b, c of m × n row by row, both multiples of 4; a lies in groups of four rows and b in groups of four
    * columns, each group along k. Products are added in order along k.
@@ -104,6 +110,12 @@ export type Kernels = KernelMemory & {
    * `count` times, column i + 1 becomes s·xᵢ + c·xᵢ₊₁ and column i becomes c·xᵢ − s·xᵢ₊₁; `turns` are pairs of c and s.
    */
   readonly rotate: (strip: number, top: number, count: number, turns: number) => void
+  /**
+   * f32 out[i] = the rank of |x[i]| in its row of `width`, from 0 for the least; equal ones by index. Needs
+   * `ranksRoom(width)` bytes of memory at `room`.
+   */
+  readonly rankRows: (x: number, rows: number, width: number, out: number, room: number) => void
+  readonly ranksRoom: (width: number) => number
   /**
    * Adds to the u32 counts[2^19] one count per f32 of x, by its upper 19 bits in the order of the numbers, −0 below 0;
    * gives the bits that any has.
@@ -148,6 +160,11 @@ export type Kernels = KernelMemory & {
   readonly interleave: WasmExports['interleave']
   /** Undoes `interleave`, rounding to f32. */
   readonly separate: WasmExports['separate']
+  /**
+   * f32 out[i] = |x[i] − y[i]| · KL(softmax(x) ‖ softmax(y)), the softmax and the divergence over rows of `width`. Needs 24
+   * bytes of memory at `room` for each element and for one more.
+   */
+  readonly importanceOfRows: (x: number, y: number, rows: number, width: number, out: number, room: number) => void
   /** The index of the first NaN or infinity of n elements, or -1. */
   readonly firstNonFinite: (x: number, n: number, dtype: FloatDtype) => number
   /** Packs n u8 into ceil(n / 8) bytes, lowest bit first; any byte but 0 is a 1, unused bits are 0. */
@@ -172,9 +189,19 @@ export type Kernels = KernelMemory & {
   readonly link: (bytes: Uint8Array) => RunProgram
 }
 
-/** A fresh instance with its own memory: one per thread. Throws where the build has made no kernels.wasm. */
+/**
+ * The kernels, where the engine knows how with instructions that multiply and add at once. Those are used only where that
+ * gives the same bits.
+ */
+const readModule = (): Uint8Array => {
+  allowRelaxedSimd()
+  const fused = readFileSync(new URL('../kernels/fused.wasm', import.meta.url))
+  return isKnown(fused) ? fused : readFileSync(new URL('../kernels/kernels.wasm', import.meta.url))
+}
+
+/** A fresh instance with its own memory: one per thread. Throws where the build has made no kernels. */
 export const loadKernels = (): Kernels => {
-  const wasm = instantiate(readFileSync(new URL('../kernels/kernels.wasm', import.meta.url)))
+  const wasm = instantiate(readModule())
   const memory = createMemory(wasm.memory, wasm.heapBase.value)
   return {
     ...memory,
@@ -191,11 +218,15 @@ export const loadKernels = (): Kernels => {
     dotTurns: wasm.dotTurns,
     maxTurns: wasm.maxTurns,
     peakTurns: wasm.peakTurns,
-    lowRank: wasm.lowRank,
     lowRankRows: wasm.lowRankRows,
+    exactRows: wasm.exactRows,
+    areExact: (x, n, y, m) => wasm.areExact(x, n, y, m) !== 0,
     multiply: wasm.multiply,
     solveStrip: wasm.solveStrip,
     rotate: wasm.rotate,
+    rankRows: wasm.rankRows,
+    importanceOfRows: wasm.importanceOfRows,
+    ranksRoom: (width) => wasm.ranksRoom.value + 16 * width,
     countOrdered: wasm.countOrdered,
     putRanked: wasm.putRanked,
     fourierStep: wasm.fourierStep,

@@ -12,10 +12,22 @@ export type AddTurns = (
   left: number,
 ) => void
 
+/** Computes some numbers of each of several rows of a low-rank matrix: see `Kernels.lowRankRows`. */
+export type MultiplyRows = (
+  out: number,
+  across: number,
+  n: number,
+  up: number,
+  rank: number,
+  down: number,
+  stride: number,
+  rows: number,
+) => void
+
 /** A WebAssembly memory; growing it detaches `buffer` and makes a new one. */
 export type WasmMemory = { readonly buffer: ArrayBuffer; readonly grow: (pages: number) => number }
 
-/** What kernels.wasm exports: pointers, counts and bits as u32, the element's index in two halves. */
+/** What kernels.wasm and fused.wasm export: pointers, counts and bits as u32, the element's index in two halves. */
 export type WasmExports = {
   readonly memory: WasmMemory
   readonly heapBase: { readonly value: number }
@@ -46,19 +58,14 @@ export type WasmExports = {
   readonly dotTurns: AddTurns
   readonly maxTurns: AddTurns
   readonly peakTurns: AddTurns
-  readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
-  readonly lowRankRows: (
-    out: number,
-    across: number,
-    n: number,
-    up: number,
-    rank: number,
-    down: number,
-    stride: number,
-    rows: number,
-  ) => void
+  readonly lowRankRows: MultiplyRows
+  readonly exactRows: MultiplyRows
+  readonly areExact: (x: number, n: number, y: number, m: number) => number
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
   readonly solveStrip: (strip: number, factors: number, width: number, backward: number) => void
+  readonly rankRows: (x: number, rows: number, width: number, out: number, room: number) => void
+  readonly importanceOfRows: (x: number, y: number, rows: number, width: number, out: number, room: number) => void
+  readonly ranksRoom: { readonly value: number }
   readonly rotate: (strip: number, top: number, count: number, turns: number) => void
   readonly countOrdered: (x: number, n: number, counts: number) => number
   readonly putRanked: (
@@ -131,8 +138,13 @@ type WebAssembly = {
   readonly Module: new (bytes: Uint8Array) => object
   readonly Instance: new (module: object, imports?: object) => { readonly exports: unknown }
   readonly Memory: new (limits: { readonly initial: number }) => WasmMemory
+  readonly validate: (bytes: Uint8Array) => boolean
 }
-const { Module, Instance, Memory } = (globalThis as unknown as { readonly WebAssembly: WebAssembly }).WebAssembly
+const engine = (globalThis as unknown as { readonly WebAssembly: WebAssembly }).WebAssembly
+const { Module, Instance, Memory } = engine
+
+/** Whether the engine knows all instructions of a module. */
+export const isKnown = (bytes: Uint8Array): boolean => engine.validate(bytes)
 
 /** Compiles and starts the module, without waiting: it is small and imports nothing. */
 export const instantiate = (bytes: Uint8Array): WasmExports => new Instance(new Module(bytes)).exports as WasmExports

@@ -10,7 +10,6 @@ const absent = (from: string, names: readonly string[], why: string): readonly A
 
 /** Methods of other tools that smelt does not have. */
 export const ABSENT: readonly Absent[] = [
-  ...absent('sd-mecha', ['truncate_kronecker'], 'approximates by Kronecker products, which are not supported yet'),
   ...absent(
     'sd-mecha',
     ['extract_kohya_lokr', 'extract_lycoris_lokr'],

@@ -77,22 +77,25 @@ export const lookAtChanges = (call: Call, model: ModelValue, norms: boolean): Re
   const { patches, unmatched } = match.value
   const measured = norms ? measure(call, model, match.value) : ok([])
   if (measured.type === 'failed') return measured
-  return ok({
-    measured: measured.value,
-    changes: () => ({
-      model: plainLabel(model.label),
-      touched: [...patches].map(([name, own]) => ({
-        name,
-        shape: shapeText(model.tensors.get(name)!.shape),
-        rank: ranksOf(own),
-        scale: listOf(own.flatMap(({ change }) => ('scale' in change ? change.scale : []))),
-      })),
-      all: [...model.tensors.keys()].map((name) => ({ name, touched: patches.has(name) })),
-      unmatched,
-      layout: layOut(model.tensors.keys(), architecture),
-      measured: norms,
-    }),
-  })
+  return ok(
+    {
+      measured: measured.value,
+      changes: () => ({
+        model: plainLabel(model.label),
+        touched: [...patches].map(([name, own]) => ({
+          name,
+          shape: shapeText(model.tensors.get(name)!.shape),
+          rank: ranksOf(own),
+          scale: listOf(own.flatMap(({ change }) => ('scale' in change ? change.scale : []))),
+        })),
+        all: [...model.tensors.keys()].map((name) => ({ name, touched: patches.has(name) })),
+        unmatched,
+        layout: layOut(model.tensors.keys(), architecture),
+        measured: norms,
+      }),
+    },
+    match.diagnostics,
+  )
 }
 
 interface Norms {

@@ -33,8 +33,13 @@ is written, with the name of what it is.
 | LoRA of embeddings | \`lora_embedding_A\`, \`lora_embedding_B\` | PEFT | \`alpha / rank\` |
 | LoRA of parameters | \`lora_A\`, \`lora_B\` and \`target_parameters\` in the config | PEFT | \`alpha / rank\` |
 
-Refused by name: VeRA, FourierFT, early OFTs (\`oft_diag\`, and \`oft_r\` of PEFT before 0.16), PEFT's OFT of convolutions larger than 1 × 1 (in training it rotates overlapping patches, which no weight can express), GLoRA with a core (\`bm\`), LyCORIS files with a \`scalar\`, LoRAs in numbered parts (\`lora_up.0\`), trained tokens, and PEFT configs that
+Refused by name: VeRA, FourierFT, early OFTs (\`oft_diag\`, and \`oft_r\` of PEFT before 0.16), GLoRA with a core (\`bm\`), LyCORIS files with a \`scalar\`, LoRAs in numbered parts (\`lora_up.0\`), trained tokens, and PEFT configs that
 begin from factors of the base model (PiSSA, OLoRA). Embeddings of trigger words (\`bundle_emb\`) are left out with a warning.
+
+OFT of PEFT for convolutions larger than 1 × 1 is applied with a warning: in training PEFT rotates overlapping patches of the inputs, which no weight can express, and the result is what its \`merge_and_unload\` makes.
+
+An adapter that changes nothing is told: before anything is written if all its changes are zero, as before the first step of training, or if its strength is 0 for all of them; after the build if every tensor came out as it was, such as by a change below half a unit of the dtype.
+So is an \`alpha\` that only some modules have: the others have a scale of 1, as that of an alpha that equals the rank.
 
 A LoRA of parameters, such as the fused experts of a mixture (\`mlp.experts.gate_up_proj\`), does not say in its file which of its factors are for which parameter, nor in which order the axes of an expert are. The shapes tell, and for a square parameter those of its neighbours do.
 Where they do not, the adapter is refused. A model may have the experts in another form than the adapter: factors of stacked experts are taken apart for experts that are layers of their own (\`mlp.experts.3.gate_proj\`, or \`w1\` to \`w3\` of Mixtral),

@@ -13,6 +13,7 @@ import { labelOf, masksOf, modelsOf } from './call-arguments.js'
 import { countResults } from './count-results.js'
 import type { AnyDefinition } from './definition.js'
 import type { Call } from './operator.js'
+import { withLikeness } from './likeness.js'
 import type { InputSpecs } from './params.js'
 import { createCounter, explainMissing, noteDropped, refuseMask, refuseModels } from './reach.js'
 import { resolveArguments, settleTensors, stepContext, type StepContext } from './settle-tensor.js'
@@ -83,18 +84,23 @@ const missingReasons = (call: Call, first: ModelValue): StepContext['whyMissing'
 const modelValues = (step: StepContext, built: BuiltTensors): ModelValue[] => {
   const { definition, models } = step
   const first = models[0]!.value
-  return labelsOf(step).map((label, i) => ({
-    kind: 'model',
-    space: definition.space ?? first.space,
-    label,
-    tensors: first.tensors,
-    ...(built.shares ? { shares: true } : {}),
-    tensor: (name) => {
-      const value = built.get(name) as Tensor | readonly Tensor[] | undefined
-      if (value === undefined || 'kind' in value) return value ?? first.tensor(name)
-      return accepted(value[i], definition.id, name) as Tensor
-    },
-  }))
+  return labelsOf(step).map((label, i) =>
+    withLikeness<ModelValue>(
+      {
+        kind: 'model',
+        space: definition.space ?? first.space,
+        label,
+        tensors: first.tensors,
+        ...(built.shares ? { shares: true } : {}),
+        tensor: (name) => {
+          const value = built.get(name) as Tensor | readonly Tensor[] | undefined
+          if (value === undefined || 'kind' in value) return value ?? first.tensor(name)
+          return accepted(value[i], definition.id, name) as Tensor
+        },
+      },
+      built.likeness,
+    ),
+  )
 }
 
 /** What to call each result of a step. */
@@ -109,17 +115,22 @@ const labelsOf = ({ definition, call }: StepContext): readonly string[] => {
 /** Masks know the tensors they were built for, and no others. */
 const maskValues = (step: StepContext, built: BuiltTensors): MaskValue[] => {
   const { definition } = step
-  return labelsOf(step).map((label, i) => ({
-    kind: 'mask',
-    label,
-    shapes: built.shapes,
-    ...(built.shares ? { shares: true } : {}),
-    mask: (name) => {
-      const value = accepted(built.get(name), definition.id, name) as Mask | readonly Mask[]
-      return 'kind' in value ? value : (accepted(value[i], definition.id, name) as Mask)
-    },
-    constant: (name) => built.foreseen(name, i),
-  }))
+  return labelsOf(step).map((label, i) =>
+    withLikeness<MaskValue>(
+      {
+        kind: 'mask',
+        label,
+        shapes: built.shapes,
+        ...(built.shares ? { shares: true } : {}),
+        mask: (name) => {
+          const value = accepted(built.get(name), definition.id, name) as Mask | readonly Mask[]
+          return 'kind' in value ? value : (accepted(value[i], definition.id, name) as Mask)
+        },
+        constant: (name) => built.foreseen(name, i),
+      },
+      built.likeness,
+    ),
+  )
 }
 
 /** One problem per kind and place: two models of different architectures differ in hundreds of tensors. */

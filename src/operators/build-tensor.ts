@@ -10,6 +10,7 @@ import { masksOf, modelsOf, streamOf } from './call-arguments.js'
 import type { AnyDefinition, Built, Made, Params, Subject } from './definition.js'
 import type { Call } from './operator.js'
 import type { Gathered, Kind } from './gather.js'
+import { stepLikeness, type Likeness } from './likeness.js'
 import type { InputSpecs, ParamSpecs } from './params.js'
 import { createStandIns, foresee, stageOf, type StandIns, type Verdict } from './sample.js'
 import { constantOf, isDiagnostic, maskOf, type StepContext } from './settle-tensor.js'
@@ -21,6 +22,8 @@ export interface BuiltTensors {
   readonly shapes: Gathered['shapes']
   /** True if they share a measure over the whole model. */
   readonly shares: boolean
+  /** Which of all tensors of the first model are made alike; undefined where nothing is known of it. */
+  readonly likeness: Likeness | undefined
   /** What is wrong with them, for each that is refused. */
   readonly refused: readonly Diagnostic[]
   get(name: string): Made | undefined
@@ -55,6 +58,9 @@ export const buildTensors = (
   return {
     shapes,
     shares: verdicts.some((verdict) => verdict.shares),
+    likeness: verdicts.some(({ shares, named }) => shares || named)
+      ? undefined
+      : stepLikeness(step, (name) => shapes.has(name)),
     refused,
     get,
     foreseen: (name, result) => {
@@ -141,15 +147,24 @@ const judge = (
   const subject = subjectOf(call, slot, mask, warn)
   // Measures over the model of another step are none of this one's.
   const whole: Subject['whole'] = (label) => ({ ...subject.whole(label), group: `${before} ${label}` })
+  let named = false
   const made = definition.build(
     graph,
     inputs as Built<AnyDefinition['inputs']>,
     standIns.values(params) as Params<ParamSpecs>,
-    { ...subject, whole },
+    {
+      ...subject,
+      whole,
+      get name() {
+        named = true
+        return slot.name
+      },
+    },
   )
   return {
     problem: isDiagnostic(made) ? made : undefined,
     shares: graph.grouped().length > before,
+    named,
     foreseen: foresee(made),
   }
 }

@@ -121,6 +121,10 @@ export type Params<P extends ParamSpecs> = { readonly [K in keyof P]: ParamValue
 
 /** What `build` is told about the tensor it builds. */
 export interface Subject {
+  /**
+   * Tensors are taken to be made alike, whatever their names, by an operator that does not ask for the sample's; it need
+   * not, unless to say what is wrong.
+   */
   readonly name: string
   /** Outermost dimension first. */
   readonly shape: readonly number[]

@@ -30,14 +30,14 @@ export interface Weighed {
 export const weigh = (
   models: readonly { readonly x: Tensor; readonly weight: number }[],
   normalize: boolean,
-  { name, at }: Subject,
+  subject: Subject,
 ): Weighed | Diagnostic => {
   const present = models.filter(({ weight }) => weight !== 0)
   const given = present.map(({ weight }) => weight)
   const { weights, sum } = normalize ? proportionsOf(given) : { weights: given, sum: 1 }
   return (
-    pairsProblem(at('models'), present.length) ??
-    weightSumProblem(at('models'), name, sum) ?? {
+    pairsProblem(subject.at('models'), present.length) ??
+    weightSumProblem(subject, sum) ?? {
       tensors: present.map(({ x }) => x),
       weights: weights.map((w) => w / sum),
     }

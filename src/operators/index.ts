@@ -61,6 +61,7 @@ import { scale } from './model/scale.js'
 import { select } from './model/select.js'
 import { stack } from './model/stack.js'
 import { subtract } from './model/subtract.js'
+import { truncateKronecker } from './model/truncate-kronecker.js'
 import { truncateRank } from './model/truncate-rank.js'
 import { adapter as reportAdapter } from './report/adapter.js'
 import { diff } from './report/diff.js'
@@ -143,6 +144,7 @@ export const operators: readonly Operator[] = [
   select,
   stack,
   subtract,
+  truncateKronecker,
   truncateRank,
   reportAdapter,
   diff,

@@ -18,6 +18,8 @@ export interface Verdict {
   readonly problem: Diagnostic | undefined
   /** True if they share a measure over the whole model. */
   readonly shares: boolean
+  /** True if they depend on their names, besides by random streams. */
+  readonly named: boolean
   /** Of masks, each result. */
   readonly foreseen: readonly Foreseen[]
 }

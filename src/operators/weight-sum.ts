@@ -1,6 +1,7 @@
 import { zeroWeightSum } from '../base/catalogue/operators.js'
-import type { Diagnostic, Place } from '../base/diagnostic.js'
+import type { Diagnostic } from '../base/diagnostic.js'
 import { greatest, least } from '../base/lists.js'
+import type { Subject } from './definition.js'
 
 /** Sums that are smaller than this share of what they are made of may owe their size to rounding. */
 const CANCELLED = 2 ** -40
@@ -42,6 +43,6 @@ export const proportionsOf = (
   return { weights: weights.map((w) => w * half * half), sum: sum * half * half }
 }
 
-/** Why nothing can be divided by the sum of some weights. */
-export const weightSumProblem = (at: Place, tensor: string, sum: number): Diagnostic | undefined =>
-  sum === 0 || !Number.isFinite(sum) ? zeroWeightSum(at, tensor, sum) : undefined
+/** Why nothing can be divided by the sum of the weights of a tensor's models. */
+export const weightSumProblem = (subject: Subject, sum: number): Diagnostic | undefined =>
+  sum === 0 || !Number.isFinite(sum) ? zeroWeightSum(subject.at('models'), subject.name, sum) : undefined

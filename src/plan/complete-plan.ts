@@ -13,6 +13,7 @@ import type { Job, Plan, PlannedOutput, PlannedReport } from './plan.js'
 import { describeSteps, nameUnder, stepsBehind } from './planned-steps.js'
 import { NO_PRIOR_STATE, type PriorState } from './prior-state.js'
 import { copyOf, createKnownOutcomes, findMask, keptOutputs, markKeptReports } from './reuse.js'
+import { findStandIns, ITSELF, standInOf, type StandIns } from './stand-ins.js'
 import { stepShares } from './step-shares.js'
 
 /** Like {@link completeInSlices}, without a pause. */
@@ -29,9 +30,10 @@ export function* completeInSlices(
   known: PriorState = NO_PRIOR_STATE,
   more: readonly Asked[] = [],
   isWanted: (root: Root) => boolean = () => true,
+  standIns: StandIns = ITSELF,
 ): Sliced<Plan> {
   const { evaluations, graph } = draft
-  const roots = yield* buildRoots(draft)
+  const roots = yield* buildRoots(draft, standIns)
   // A fingerprint is over all members of a group: they must be there before the first is taken.
   completeGroups(graph)
   const byContent = createFingerprints(graph.grouped, known.digestOf)
@@ -56,7 +58,7 @@ export function* completeInSlices(
       copyOf: (root) => copyOf(root, known, byContent, byFile),
       isKnown: outcomes.isKnown,
       masks,
-      keep: (wanted) => layOutMasks(wanted, draft.masks, known.room),
+      keep: (wanted) => layOutMasks(wanted, draft.masks, known.room, standIns),
     },
   )
   yield
@@ -69,7 +71,7 @@ export function* completeInSlices(
   }))
   const models = modelsOf(settings)
   // Without outputs there is no lock, for which alone the contents of whole inputs are needed.
-  const undigested = outputs.length === 0 ? [] : undigestedOf(models, jobs, known)
+  const undigested = outputs.length === 0 ? [] : undigestedOf(models, jobs, known, standIns)
   yield
   const nameOf = nameUnder(evaluations)
   return {
@@ -84,6 +86,7 @@ export function* completeInSlices(
     targets: roots.map((own) => own.map((r) => r.target)),
     reports,
     jobs,
+    standsFor: ({ tensor }) => standIns.count(tensor),
     programs: programsOf(jobs),
     models: draft.models,
     settings,
@@ -96,11 +99,36 @@ export function* completeInSlices(
     fingerprints: (identify) => createFingerprints(graph.grouped, identify),
     resumed: resumedFiles(outputs, known),
     existing: known.existing,
-    totals: totalsOf(jobs, models, outputs, undigested, outcomes.found.size),
+    totals: totalsOf(jobs, models, outputs, undigested, outcomes.found.size, standIns),
     unanswered: [...new Set([...draft.questions.values()].map(({ step }) => step))],
     warnings: draft.warnings,
   }
 }
+
+/**
+ * A plan that is only to be shown. Where nothing of its inputs is known, and so nothing can be reused, it has the jobs of
+ * some tensors, which stand for those of all others like them.
+ */
+export function* outlineInSlices(draft: Draft, known: PriorState): Sliced<Plan> {
+  const standIns = isUnread(draft, known) && draft.reports.length === 0 ? findStandIns(draft.outputs) : undefined
+  if (standIns !== undefined) {
+    const plan = yield* completeInSlices(draft, known, [], () => true, standIns)
+    // Work on tensors of other names, or of whole tensors, may be for several.
+    if (plan.jobs.every(({ tensor, solve }) => solve === undefined && standIns.of(tensor) === tensor)) return plan
+  }
+  return yield* completeInSlices(draft, known)
+}
+
+/** True where no fingerprint can be known: nothing tells what any input contains. */
+const isUnread = ({ evaluations }: Draft, known: PriorState): boolean =>
+  known.earlier.size === 0 &&
+  known.unfinished.size === 0 &&
+  known.outcomesBy === undefined &&
+  evaluations.every(({ setting }) =>
+    [...setting.inputs.values()].every(({ file }) =>
+      [...file.tensors.values()].every((t) => known.digestOf(t) === undefined),
+    ),
+  )
 
 /** What a report needs measured. */
 const askedBy = ({ step, value }: PlannedReport): readonly Asked[] =>
@@ -112,9 +140,9 @@ const askedBy = ({ step, value }: PlannedReport): readonly Asked[] =>
   }))
 
 /** The roots of each output. */
-function* buildRoots({ outputs }: Draft): Sliced<readonly (readonly Root[])[]> {
+function* buildRoots({ outputs }: Draft, standIns: StandIns): Sliced<readonly (readonly Root[])[]> {
   const roots: (readonly Root[])[] = []
-  for (const output of outputs) roots.push(yield* output.roots())
+  for (const output of outputs) roots.push(yield* output.roots((name) => standIns.of(name) === name))
   return roots
 }
 
@@ -124,7 +152,12 @@ const modelsOf = (settings: Plan['settings']): readonly Model[] => [
 ]
 
 /** The tensors that are read only to hash them. */
-const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: PriorState): TensorInfo[] => {
+const undigestedOf = (
+  models: readonly Model[],
+  jobs: readonly Job[],
+  known: PriorState,
+  standIns: StandIns,
+): TensorInfo[] => {
   /** By file and name: no text is made for each of many tensors. */
   const read = new Map<string, Set<string>>()
   const note = (view: View): void => {
@@ -138,10 +171,11 @@ const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: Pri
     for (const { expect, from } of copies) if (expect === undefined && from !== undefined) note(from)
     for (const pass of sweeps?.passes ?? []) pass.reads.forEach(note)
   }
+  const isRead = (t: TensorInfo | undefined): boolean => t !== undefined && read.get(t.file)?.has(t.name) === true
   const found: TensorInfo[] = []
   for (const model of models) {
     for (const t of model.tensors.values())
-      if (t.begin < t.end && read.get(t.file)?.has(t.name) !== true && known.digestOf(t) === undefined) found.push(t)
+      if (t.begin < t.end && !isRead(standInOf(standIns, model, t)) && known.digestOf(t) === undefined) found.push(t)
   }
   return found
 }

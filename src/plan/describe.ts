@@ -13,6 +13,7 @@ import type { LayerContext } from './context.js'
 import type { Evaluated } from './evaluate.js'
 import { inputTitle, type OpenedInput } from './inputs.js'
 import type { Setting } from './outputs.js'
+import { ITSELF, standInOf, type StandIns } from './stand-ins.js'
 import type { Job, PlannedModel, PlannedOutput, PlannedStep, Totals } from './plan.js'
 
 const describeInput = (input: OpenedInput, layers: LayerContext): PlannedModel => {
@@ -106,14 +107,18 @@ const drawnFrom = ({ draws }: Pass): readonly View[] =>
     return draw.type === 'product' ? viewsOf(draw.product) : []
   })
 
-/** What the work costs. */
+/** What the work costs; the jobs may stand for others like them. */
 export const totalsOf = (
   jobs: readonly Job[],
   models: readonly Model[],
   outputs: readonly PlannedOutput[],
   undigested: readonly TensorInfo[],
   cached: number,
+  standIns: StandIns = ITSELF,
 ): Totals => {
+  /** Of all jobs, those that they stand for too. */
+  const sumOver = (of: (job: Job) => number): number =>
+    jobs.reduce((n, job) => n + standIns.count(job.tensor) * of(job), 0)
   /** Tensors that are read whole, as most are, and of others the bytes by what is selected. */
   const [whole, partly] = [new Set<TensorInfo>(), new Map<TensorInfo, Map<string, number>>()]
   const sizeIn = (views: readonly View[]): number =>
@@ -124,45 +129,46 @@ export const totalsOf = (
         partly.set(tensor, (partly.get(tensor) ?? new Map<string, number>()).set(selectionText(view), viewBytes(view)))
       return n + viewBytes(view)
     }, 0)
-  const untouched = (info: TensorInfo): number =>
-    whole.has(info)
+  const untouched = (info: TensorInfo, alike: TensorInfo | undefined): number => {
+    const bytes = info.end - info.begin
+    if (alike === undefined) return bytes
+    return whole.has(alike)
       ? 0
-      : [...(partly.get(info)?.values() ?? [])].reduce((n, bytes) => Math.max(0, n - bytes), info.end - info.begin)
+      : [...(partly.get(alike)?.values() ?? [])].reduce((n, some) => Math.max(0, n - some), bytes)
+  }
   const copied = (job: Job): number =>
     job.copies.reduce(
       (n, c) =>
         n + (c.expect === undefined && c.from !== undefined ? sizeIn([c.from]) : bytesFor(job.size, c.to.dtype)),
       0,
     )
-  const read = jobs.reduce(
-    (n, job) =>
-      n +
+  const read = sumOver(
+    (job) =>
       copied(job) +
       (job.sweeps?.passes ?? job.solve?.operands ?? []).reduce((m, p) => m + sizeIn([...p.reads, ...drawnFrom(p)]), 0),
-    0,
   )
-  const stored = [...new Set(models.flatMap((m) => [...m.tensors.values()]))]
-  const copies = jobs.flatMap((job) => job.copies)
+  /** Bytes that are not touched, by the tensor: models may have some in common. */
+  const skipped = new Map<TensorInfo, number>()
+  for (const model of models)
+    for (const info of model.tensors.values()) skipped.set(info, untouched(info, standInOf(standIns, model, info)))
+  const copies = (isReused: boolean): number =>
+    sumOver((job) => job.copies.filter((c) => (c.expect !== undefined) === isReused).length)
   const written = outputs.filter((o) => o.kept === undefined)
-  const inPlace = jobs.reduce(
-    (n, job) => n + job.copies.reduce((m, c) => m + (c.from === undefined ? bytesFor(job.size, c.to.dtype) : 0), 0),
-    0,
+  const inPlace = sumOver((job) =>
+    job.copies.reduce((m, c) => m + (c.from === undefined ? bytesFor(job.size, c.to.dtype) : 0), 0),
   )
   return {
     tensors: outputs.reduce((n, o) => n + o.tensors.length, 0),
-    copied: copies.filter((c) => c.expect === undefined).length,
-    computed: jobs.reduce((n, job) => n + job.targets.length, 0),
-    reused:
-      copies.filter((c) => c.expect !== undefined).length +
-      outputs.filter((o) => o.kept !== undefined).reduce((n, o) => n + o.tensors.length, 0),
+    copied: copies(false),
+    computed: sumOver((job) => job.targets.length),
+    reused: copies(true) + outputs.filter((o) => o.kept !== undefined).reduce((n, o) => n + o.tensors.length, 0),
     cached,
     readBytes: read,
     digestBytes: undigested.reduce((n, info) => n + info.end - info.begin, 0),
     writeBytes: written.reduce((n, o) => n + o.files.reduce((m, f) => m + f.bytes, 0), 0) - inPlace,
-    skippedBytes: stored.reduce((n, info) => n + untouched(info), 0),
-    operations: jobs.reduce(
-      (n, job) => n + (job.sweeps?.passes ?? []).reduce((m, p) => m + p.program.instructions.length * job.size, 0),
-      0,
+    skippedBytes: [...skipped.values()].reduce((n, bytes) => n + bytes, 0),
+    operations: sumOver((job) =>
+      (job.sweeps?.passes ?? []).reduce((m, p) => m + p.program.instructions.length * job.size, 0),
     ),
   }
 }

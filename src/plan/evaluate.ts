@@ -5,6 +5,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { Sliced } from '../base/slices.js'
 import type { Origin } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
+import { likenessOf, withLikeness } from '../operators/likeness.js'
 import type { Argument, Call, Note } from '../operators/operator.js'
 import type { LayerOrigins, MaskValue, ModelValue, Reference, Value, WeightsValue } from '../operators/value.js'
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
@@ -167,17 +168,24 @@ const withConfig = (value: Value, { inputs }: Call): Value => {
 
 /** A value whose expressions, which are made when they are asked for, bear their origin. */
 const built = (value: Value, graph: Graph, origin: Origin): Value => {
-  if (value.kind === 'model') return { ...value, tensor: (name) => graph.within(origin, () => value.tensor(name)) }
+  if (value.kind === 'model')
+    return withLikeness(
+      { ...value, tensor: (name) => graph.within(origin, () => value.tensor(name)) },
+      likenessOf(value),
+    )
   if (value.kind === 'adapter' && value.made !== undefined) {
     const { tensors, tensor } = value.made
     return { ...value, made: { tensors, tensor: (name) => graph.within(origin, () => tensor(name)) } }
   }
   if (value.kind !== 'mask') return value
-  return {
-    ...value,
-    mask: (name) => graph.within(origin, () => value.mask(name)),
-    constant: (name) => graph.within(origin, () => value.constant(name)),
-  }
+  return withLikeness(
+    {
+      ...value,
+      mask: (name) => graph.within(origin, () => value.mask(name)),
+      constant: (name) => graph.within(origin, () => value.constant(name)),
+    },
+    likenessOf(value),
+  )
 }
 
 /** Makes all tensors of a value that share measures: whoever asks for one of them measures all. */
@@ -192,14 +200,17 @@ function* makeShared(value: Value): Sliced<void> {
 const noting = (value: Value, source: string, masks: KeepableMasks): Value =>
   value.kind !== 'mask'
     ? value
-    : {
-        ...value,
-        mask: (tensor) => {
-          const mask = value.mask(tensor)
-          if (!masks.has(mask.id)) masks.set(mask.id, { source, tensor })
-          return mask
+    : withLikeness(
+        {
+          ...value,
+          mask: (tensor) => {
+            const mask = value.mask(tensor)
+            if (!masks.has(mask.id)) masks.set(mask.id, { source, tensor })
+            return mask
+          },
         },
-      }
+        likenessOf(value),
+      )
 
 /** Looks answers up for a step, and asks what has none: what the step gives is provisional then. */
 const finder =

@@ -6,6 +6,7 @@ import { walk } from '../graph/walk.js'
 import { bytesOfBits, type StoredMask } from '../store/masks.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { elementsOf, subjectOf, type Encoding } from './fingerprint.js'
+import { ITSELF, type StandIns } from './stand-ins.js'
 
 /**
  * The masks that are results of steps, by the id of the expression: which result of which step, and its name for the
@@ -125,6 +126,7 @@ export const layOutMasks = (
   masks: readonly { readonly value: Mask; readonly elements: number }[],
   keepable: KeepableMasks,
   room: { readonly step: number; readonly all: number },
+  standIns: StandIns = ITSELF,
 ): { readonly kept: readonly KeptMask[]; readonly files: PlannedMasks['files'] } => {
   const steps = new Map<string, (typeof masks)[number][]>()
   for (const mask of masks) {
@@ -139,9 +141,9 @@ export const layOutMasks = (
   for (const own of steps.values()) {
     let bytes = 0
     const places = own.map(({ value, elements }): KeptMask => {
-      const begin = bytes
-      bytes += Math.ceil(bytesOfBits(elements) / ALIGNMENT) * ALIGNMENT
-      return { value, tensor: keepable.get(value.id)!.tensor, elements, file: files.length, begin }
+      const [begin, { tensor }] = [bytes, keepable.get(value.id)!]
+      bytes += standIns.count(tensor) * Math.ceil(bytesOfBits(elements) / ALIGNMENT) * ALIGNMENT
+      return { value, tensor, elements, file: files.length, begin }
     })
     if (bytes > Math.min(room.step, left)) continue
     left -= bytes

@@ -38,10 +38,10 @@ const [STORED_BYTES, JOB_BYTES, MEASURE_BYTES] = [1000, 9500, 8000]
  */
 const [BLOCK, CHUNK, COMPILED_BLOCK, COMPILED_CHUNK, KEPT] = [1 << 17, 1 << 15, 1 << 16, 1 << 13, 1 << 18]
 /**
- * What workers have at hand: tasks each, small units and their elements in a task, and segments of a large one; and how
- * many different magnitudes a segment counts, of which not all have a count of their own.
+ * What workers have at hand: tasks each, units in a task, and segments that count magnitudes; and how many different
+ * ones a segment counts, of which not all have a count of their own.
  */
-const [TASKS, TASK_UNITS, TASK_ELEMENTS, UNIT_SEGMENTS, COUNTED] = [2, 64, 1 << 20, 8, 1 << 14]
+const [TASKS, TASK_UNITS, COUNTED_SEGMENTS, COUNTED] = [2, 64, 8, 1 << 14]
 
 /**
  * Bytes of the factors of products: as stored, as float32 in JavaScript, and in the kernels' memory, which doubles when
@@ -109,9 +109,9 @@ const countBytes = ({ size, sweeps }: Job): number => {
   )
   const counted =
     size > SEGMENT
-      ? Math.min(UNIT_SEGMENTS, Math.ceil(size / SEGMENT))
-      : Math.max(1, Math.min(TASK_UNITS, Math.floor(TASK_ELEMENTS / size)))
-  return TASKS * counted * most * 8 * Math.min(size, COUNTED)
+      ? COUNTED * Math.min(COUNTED_SEGMENTS, Math.ceil(size / SEGMENT))
+      : Math.min(TASK_UNITS * Math.min(size, COUNTED), COUNTED_SEGMENTS * COUNTED)
+  return TASKS * counted * most * 8
 }
 
 /** Bytes of the counts around a threshold that are kept until all segments of a tensor of this job have come. */
@@ -146,12 +146,14 @@ export const estimateMemory = (
   { onDevice = false, onRuntime = false, reporting = false }: MemoryUse = {},
 ): number => {
   const [block, chunk] = onDevice ? [SEGMENT, SEGMENT] : onRuntime ? [BLOCK, CHUNK] : [COMPILED_BLOCK, COMPILED_CHUNK]
-  let [widest, counted, ranges, measures, found] = [0, 0, 0, 0, 0]
+  let [widest, counted, ranges, measures, found, jobs] = [0, 0, 0, 0, 0, 0]
   for (const job of plan.jobs) {
+    const alike = plan.standsFor(job)
+    jobs += alike
     for (const pass of job.sweeps?.passes ?? job.solve?.operands ?? []) {
       widest = Math.max(widest, passBytes(pass, job.size, block, chunk))
-      measures += pass.takes.length
-      found += foundVectorBytes(pass)
+      measures += alike * pass.takes.length
+      found += alike * foundVectorBytes(pass)
     }
     counted = Math.max(counted, countBytes(job))
     ranges = Math.max(ranges, rangeBytes(job))
@@ -171,7 +173,7 @@ export const estimateMemory = (
     (onDevice ? DEVICE_BYTES : 0) +
     (reporting || plan.reports.some((r) => !r.kept) ? REPORT_BYTES : 0) +
     STORED_BYTES * stored +
-    JOB_BYTES * Math.max(plan.jobs.length, outputs) +
+    JOB_BYTES * Math.max(jobs, outputs) +
     MEASURE_BYTES * measures +
     workers * (WORKER_BYTES + runtimeWorker + sessions + counted + 2 * widest)
   )

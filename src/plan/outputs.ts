@@ -8,6 +8,7 @@ import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Sliced } from '../base/slices.js'
 import type { Graph } from '../graph/graph.js'
+import { likenessOf, type Likeness } from '../operators/likeness.js'
 import type { Value } from '../operators/value.js'
 import { stepOf } from '../recipe/scope.js'
 import type { Output, Recipe } from '../recipe/recipe.js'
@@ -51,8 +52,10 @@ export interface OutputRoots {
   /** Which setting of the params it belongs to. */
   readonly setting: number
   readonly output: PlannedOutput
-  /** Builds the expressions of all tensors, which is most of the work of planning. */
-  roots(): Sliced<readonly Root[]>
+  /** Which of its tensors are made alike, where that is known. */
+  readonly likeness: Likeness | undefined
+  /** Builds the expressions of all tensors, or of the wanted ones, which is most of the work of planning. */
+  roots(isWanted?: (tensor: string) => boolean): Sliced<readonly Root[]>
 }
 
 /** Where outputs are written: the recipe's folder unless `--out` says otherwise. */
@@ -200,9 +203,10 @@ export const planOutput = (
         throw new Error(`the header of ${f.path} changed its length when it was finalized`)
       return f.header
     })
-  function* roots(): Sliced<readonly Root[]> {
+  function* roots(isWanted?: (tensor: string) => boolean): Sliced<readonly Root[]> {
     const found: Root[] = []
     for (const [name, at] of laid.at) {
+      if (isWanted?.(name) === false) continue
       yield
       found.push(rootOf(name, at))
     }
@@ -244,6 +248,7 @@ export const planOutput = (
         finalizeHeader,
         kept: undefined,
       },
+      likeness: value.kind === 'model' || value.kind === 'mask' ? likenessOf(value) : undefined,
       roots,
     },
     [...contents.diagnostics, ...tags.diagnostics, ...sides.diagnostics],

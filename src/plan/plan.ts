@@ -158,6 +158,8 @@ export interface Plan {
   readonly targets: readonly (readonly Target[])[]
   readonly reports: readonly PlannedReport[]
   readonly jobs: readonly Job[]
+  /** How many jobs each of them stands for: 1, unless the plan is only to be shown. */
+  standsFor(job: Job): number
   /** Programs, each distinct structure once. */
   readonly programs: readonly Program[]
   readonly models: readonly PlannedModel[]

@@ -50,17 +50,15 @@ export const reasonsOf = (
     const changed = once((name: string) =>
       builtBefore === undefined ? [] : stepChanges(setting.recipe.steps.get(name)!, builtBefore, setting),
     )
-    const contents = once((name: string) => (lock === undefined ? [] : inputChanges(name, plan, setting, lock)))
-    const behind = createBehind(setting)
-    const asideBehind = (name: string): readonly Reason[] => behind(name).inputs.flatMap(aside)
     // A forced build asks nothing of its inputs before it reads them.
-    const differences = (name: string): readonly Reason[] => {
-      const { steps, inputs } = behind(name)
-      return [
-        ...steps.flatMap(changed),
-        ...inputs.flatMap(contents).filter((r) => !force || r.type !== 'input' || r.known),
-      ]
-    }
+    const contents = once((name: string) =>
+      lock === undefined
+        ? []
+        : inputChanges(name, plan, setting, lock).filter((r) => !force || r.type !== 'input' || r.known),
+    )
+    const uses = once((name: string) => usesOf(setting.recipe.steps.get(name)!).map((u) => u.name))
+    const asideBehind = createBehind(setting, uses, NOTHING, aside)
+    const differences = createBehind(setting, uses, changed, contents)
     return { setting, builtBefore, asideBehind, differences }
   })
   return (planned) => {
@@ -129,27 +127,41 @@ const isWritten = ({ neededBy, setting }: PlannedStep, { outputs, reports, exist
     ...reports.map((r) => ({ ...r, paths: [r.path] })),
   ].some((o) => o.setting === setting && neededBy.includes(o.name) && o.paths.some((path) => existing.has(path)))
 
-interface Behind {
-  readonly steps: readonly string[]
-  readonly inputs: readonly string[]
-}
+const NOTHING = (): readonly Reason[] => []
 
-/** For a name, the step of it with the steps it depends on, the nearest first, and the inputs that all of them read. */
-const createBehind = ({ recipe, inputs }: PlannedSetting): ((name: string) => Behind) => {
-  const uses = once((name: string) => usesOf(recipe.steps.get(name)!).map((u) => u.name))
+/**
+ * For a name, what is told of the step of it with the steps it depends on, the nearest first, and then of the inputs that
+ * all of them read.
+ */
+const createBehind = (
+  { recipe, steps: ordered, inputs }: PlannedSetting,
+  uses: (step: string) => readonly string[],
+  ofStep: (step: string) => readonly Reason[],
+  ofInput: (input: string) => readonly Reason[],
+): ((name: string) => readonly Reason[]) => {
+  /** The steps behind which anything is told: only those are looked through, again for each step, of thousands maybe. */
+  let telling: Set<string> | undefined
+  const isTelling = (name: string): boolean => {
+    const step = stepOf(name)
+    return recipe.steps.has(step) ? telling!.has(step) : inputs.has(name) && ofInput(name).length > 0
+  }
   return (name) => {
+    if (telling === undefined) {
+      telling = new Set()
+      for (const step of ordered)
+        if (ofStep(step.name).length > 0 || uses(step.name).some(isTelling)) telling.add(step.name)
+    }
     const steps = new Set<string>()
     const read = new Set<string>()
-    const queue = [name]
+    const queue = [name].filter(isTelling)
     for (const next of queue) {
       const step = stepOf(next)
-      if (!recipe.steps.has(step)) {
-        if (inputs.has(next)) read.add(next)
-      } else if (!steps.has(step)) {
+      if (!recipe.steps.has(step)) read.add(next)
+      else if (!steps.has(step)) {
         steps.add(step)
-        append(queue, uses(step))
+        append(queue, uses(step).filter(isTelling))
       }
     }
-    return { steps: [...steps], inputs: [...read] }
+    return [...[...steps].flatMap(ofStep), ...[...read].flatMap(ofInput)]
   }
 }

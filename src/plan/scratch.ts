@@ -34,12 +34,13 @@ export const panelsOf = ({ measure, rows }: PlannedSolve): number => Math.ceil(r
  * Bytes that one call of a solver takes: operands and result in float32 and float64, or where the result takes the place
  * of an operand in float32 alone, and what it needs besides.
  */
-export const bytesOfSolve = ({ measure: { solver, operands, shape, shapes }, rows }: PlannedSolve): number => {
+export const bytesOfSolve = ({ measure, rows }: PlannedSolve): number => {
+  const { solver, operands, shape, shapes, settings } = measure
   const share = rows / rowsOf(shape)
   const elements = [...shapes, shape].reduce((n, s) => n + sizeOf(s), 0)
   const own = solver.overwrites === true ? 4 * (elements - sizeOf(shape)) : 12 * elements
   const dtypes = operands.map((x) => (x.type === 'read' ? x.view.tensor.dtype : 'F32'))
-  return Math.ceil(share * (own + solver.workspace(shapes, shape, dtypes)))
+  return Math.ceil(share * (own + solver.workspace(shapes, shape, settings, dtypes)))
 }
 
 /** Bytes that the calls of solvers at one time may take together, but for one that takes more by itself. */

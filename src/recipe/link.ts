@@ -210,14 +210,19 @@ const visitSteps = (
   }
 }
 
-/** The circles in which steps depend on each other, each once, as the edges along it. */
-export const findCycles = (steps: ReadonlyMap<string, Step>): Diagnostic[] => {
+/**
+ * The circles in which steps depend on each other, each once, as the edges along it; but for those through a step whose
+ * name is also `defined` elsewhere, where nobody can tell which is meant.
+ */
+export const findCycles = (steps: ReadonlyMap<string, Step>, defined: (name: string) => boolean): Diagnostic[] => {
   const found: Diagnostic[] = []
   visitSteps(
     steps,
     steps.keys(),
     () => undefined,
-    (path) => found.push(cycle(path)),
+    (path) => {
+      if (!path.some(({ to }) => defined(to))) found.push(cycle(path))
+    },
   )
   return found
 }

@@ -78,7 +78,7 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
   const tokenizer = readTokenizerChoice(root, resolve)
   const linked = [
     ...linkNames(whole, scope),
-    ...findCycles(steps),
+    ...findCycles(steps, (name) => inputKinds.has(name) || declarations.has(name)),
     ...[...loops].map(({ name, at }) => usesItself(name, at)),
   ]
   const unknown = new Set([...open, ...openPresets].map((range) => range.start))

@@ -48,7 +48,7 @@ export const createBlockVectors = (open: (path: string) => number): BlockVectors
 }
 
 /** Runs longer than this are filled by a call. */
-const LONG = 32
+export const LONG = 32
 
 const fillTurns = (out: Float32Array, numbers: Float32Array, { run, count }: Turns, start: number, first: number) => {
   if (run === 1) return fillSingles(out, numbers, count, start, first)

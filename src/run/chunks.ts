@@ -32,7 +32,7 @@ export interface Chunks {
   run(from: number, start: number, length: number, places: readonly number[]): ReturnType<Engine['run']>
   /** Where outputs of elements from `start` on lie, in a block that began with element `from`. */
   placesAt(from: number, start: number): number[]
-  /** The end of the chunk that begins at `start`: at the latest where a threshold changes. */
+  /** The end of what is computed at once from `start` on: a chunk, or all of a block, as far as thresholds stay the same. */
   endOf(start: number, most: number): number
   /** The input that a write copies numbers from, if it does. */
   sourceOf(write: ComputedWrite): Source | undefined
@@ -108,6 +108,8 @@ export const createChunks = (
   const numbersOf = (isWanted: (draw: GeneratedInputOrder) => boolean): readonly number[] =>
     unit.draws.flatMap((draw, i) => (isWanted(draw) ? [i] : []))
   const [products, drawn] = [numbersOf(isProduct), numbersOf((draw) => !isProduct(draw))]
+  /** True where nothing is filled in or counted chunk by chunk. */
+  const isWhole = engine.takesBlocks && drawn.length === 0 && unit.takes.length === 0
   /** Where a generated input of elements from `start` on lies, in a block that began with element `from`. */
   const drawAt = (i: number, from: number, start: number): number =>
     draws[i]! + (isProduct(unit.draws[i]!) ? VALUE_BYTES[drawPorts[i]!.type] * (start - from) : 0)
@@ -150,7 +152,8 @@ export const createChunks = (
         const first = sizes[i] === 'unit' ? unit.start : sizes[i] === 'block' ? from : start
         return offset + VALUE_BYTES[program.outputs[i]!.type] * (start - first)
       }),
-    endOf: (start, most) => Math.min(most, start + engine.chunk, cuts.find((cut) => cut > start) ?? Infinity),
+    endOf: (start, most) =>
+      Math.min(most, start + (isWhole ? block : engine.chunk), cuts.find((cut) => cut > start) ?? Infinity),
     sourceOf: ({ source }) => {
       if (source === undefined) return undefined
       const { dtype } = unit.reads[source]!

@@ -23,6 +23,7 @@ import { remember } from './remember.js'
 import { renderReports } from './reports.js'
 import type { Schedule } from './schedule.js'
 import { warnOfStaleShards } from './stale-shards.js'
+import { warnOfUnchanged } from './unchanged-outputs.js'
 import type { UnitProgress } from './work.js'
 
 /** What a run has taken and must give back. */
@@ -145,6 +146,7 @@ export const conclude = async (
         )
   return ok({ outputs, reports, lock, ...progress }, [
     ...oddities.all(),
+    ...warnOfUnchanged(plan, schedule.ledger),
     ...warnOfStaleShards(plan.outputs),
     ...forgotten,
   ])

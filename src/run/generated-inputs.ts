@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../base/diagnostic.js'
-import { createBlockVectors } from './block-vectors.js'
+import { createBlockVectors, LONG } from './block-vectors.js'
 import { createProducts } from './products.js'
 import type { GeneratedInputOrder } from './unit.js'
 import type { Workspace } from './workspace.js'
@@ -47,10 +47,20 @@ export const createGeneratedInputs = ({ kernels, open, bytesAt }: Workspace): Ge
   }
 }
 
+/** Coordinates stay the same for `stride` elements, and begin again after `length` of them. */
 const fillPositions = (
   out: Float32Array,
   start: number,
   { stride, length }: { readonly stride: number; readonly length: number },
 ): void => {
-  for (let i = 0; i < out.length; i++) out[i] = Math.floor((start + i) / stride) % length
+  let position = Math.floor(start / stride) % length
+  let left = stride - (start % stride)
+  for (let at = 0; at < out.length;) {
+    const end = Math.min(out.length, at + left)
+    if (end - at > LONG) out.fill(position, at, end)
+    else for (let i = at; i < end; i++) out[i] = position
+    at = end
+    left = stride
+    position = position + 1 === length ? 0 : position + 1
+  }
 }

@@ -1,4 +1,4 @@
-import { appendFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { closeSync, openSync, renameSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { shortDigest, type Digest } from '../base/digest.js'
 import { readRegularSync } from '../safetensors/regular-file.js'
@@ -19,16 +19,20 @@ export interface Journal {
   remove(): void
 }
 
-type Line = readonly ['w', string, number, Digest] | readonly ['r', string, Digest]
+type Entry = readonly ['w', string, number, Digest] | readonly ['r', string, Digest]
 
-const finalizeHeader = (text: string): string => `${shortDigest(text).slice(0, 16)} ${text}\n`
+/** Entries that are written together are one line. */
+const seal = (entries: readonly Entry[]): string => {
+  const text = JSON.stringify(entries)
+  return `${shortDigest(text).slice(0, 16)} ${text}\n`
+}
 
-const unseal = (line: string): Line | undefined => {
+const unseal = (line: string): readonly Entry[] => {
   const text = line.slice(17)
   // What a crash tore was never said.
   return line.length > 17 && line.slice(0, 16) === shortDigest(text).slice(0, 16)
-    ? (JSON.parse(text) as Line)
-    : undefined
+    ? (JSON.parse(text) as readonly Entry[])
+    : []
 }
 
 /**
@@ -37,8 +41,9 @@ const unseal = (line: string): Line | undefined => {
  */
 export const openJournal = (temporary: string, adopted: string | undefined): Journal => {
   const path = journalName(temporary)
-  let lines: string[] = []
+  let entries: Entry[] = []
   let works = true
+  let fd: number | undefined
   const attempt = (work: () => void): void => {
     try {
       if (works) work()
@@ -52,19 +57,25 @@ export const openJournal = (temporary: string, adopted: string | undefined): Jou
       cutTornEnd(path)
     })
   }
-  const note = (line: Line): void => void lines.push(finalizeHeader(JSON.stringify(line)))
   return {
-    wrote: (fingerprint, begin, digest) => note(['w', fingerprint, begin, digest]),
-    read: (identity, digest) => note(['r', identity, digest]),
+    wrote: (fingerprint, begin, digest) => void entries.push(['w', fingerprint, begin, digest]),
+    read: (identity, digest) => void entries.push(['r', identity, digest]),
     flush: () => {
-      if (lines.length === 0) return
-      const text = lines.join('')
-      lines = []
-      attempt(() => appendFileSync(path, text))
+      if (entries.length === 0) return
+      const line = seal(entries)
+      entries = []
+      attempt(() => {
+        fd ??= openSync(path, 'a')
+        writeSync(fd, line)
+      })
     },
     remove: () => {
       works = true
-      attempt(() => rmSync(path, { force: true }))
+      attempt(() => {
+        if (fd !== undefined) closeSync(fd)
+        fd = undefined
+        rmSync(path, { force: true })
+      })
     },
   }
 }
@@ -97,10 +108,12 @@ export const findRemains = async (files: readonly PendingFile[]): Promise<RunRem
     for (const name of await findAbandoned(folder, basename(path))) {
       if (!name.endsWith('.partial')) continue
       const temporary = join(folder, name)
-      const lines = readJournal(journalName(temporary))
-      for (const line of lines) if (line[0] === 'r') digests.set(line[1], line[2])
+      const entries = readJournal(journalName(temporary))
+      for (const entry of entries) if (entry[0] === 'r') digests.set(entry[1], entry[2])
       const tensors = new Map(
-        lines.flatMap((line) => (line[0] === 'w' ? [[line[1], { begin: line[2], digest: line[3] }] as const] : [])),
+        entries.flatMap((entry) =>
+          entry[0] === 'w' ? [[entry[1], { begin: entry[2], digest: entry[3] }] as const] : [],
+        ),
       )
       const usable =
         tensors.size > (unfinished.get(path)?.tensors.size ?? 0) &&
@@ -111,13 +124,10 @@ export const findRemains = async (files: readonly PendingFile[]): Promise<RunRem
   return { unfinished, digests }
 }
 
-const readJournal = (path: string): Line[] => {
+const readJournal = (path: string): readonly Entry[] => {
   try {
     const text = readRegularSync(path) ?? ''
-    return text
-      .split('\n')
-      .map(unseal)
-      .filter((line) => line !== undefined)
+    return text.split('\n').flatMap(unseal)
   } catch {
     return []
   }

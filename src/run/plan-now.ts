@@ -1,7 +1,7 @@
 import { foundByBuild, stopped } from '../base/catalogue/run.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { inTurns } from '../base/slices.js'
-import { completeInSlices, completePlan } from '../plan/complete-plan.js'
+import { completeInSlices, completePlan, outlineInSlices } from '../plan/complete-plan.js'
 import { draftQuestions } from '../plan/draft-questions.js'
 import type { Plan } from '../plan/plan.js'
 import type { Answers } from '../plan/questions.js'
@@ -20,6 +20,8 @@ export interface PlanNowOptions extends DraftOptions {
   readonly reading: Reading
   readonly device?: DeviceRequest
   readonly store?: Store
+  /** True for a plan that is only to be shown: its jobs may stand for others like them. */
+  readonly shown?: boolean
 }
 
 /** A draft with all that earlier builds measured for it; what they did not is told. */
@@ -61,8 +63,9 @@ export const planNow = async (
   const unread = lock.type === 'ok' ? [] : lock.diagnostics.map((d) => ({ ...d, severity: 'warning' as const }))
   // What only one device gives is computed anew there.
   const alone = options.device !== undefined && options.device !== 'auto' && isInexact(options.device)
+  const complete = options.shown === true ? outlineInSlices : completeInSlices
   const planned = await inTurns(
-    completeInSlices(drafted.value.draft, alone ? withoutResults(known.value) : known.value),
+    complete(drafted.value.draft, alone ? withoutResults(known.value) : known.value),
     options.signal,
   )
   if (planned === undefined) return failed(stopped())

@@ -22,12 +22,13 @@ import type { Parts } from '../recipe/used-texts.js'
 import type { Input, InputKind, Recipe } from '../recipe/recipe.js'
 import { expandSettings } from '../recipe/settings.js'
 import type { HubAccess } from '../hub/access.js'
-import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
+import { openCheckpoint } from '../pytorch/open.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
 import { lockPath, readLock, type Lock } from '../store/lock.js'
 import { obstacles } from './destinations.js'
 import type { Download, OpenRemotely } from './downloads.js'
 import { adaptHeapGrowth } from './heap-growth.js'
+import { openTrainedAdapter } from './idle-adapters.js'
 import { locateInput, referenceOf, type Located } from './locate-inputs.js'
 import { createFolderReader, readModelFolders } from './model-folders.js'
 import { warnOfOtherWriters } from './other-writers.js'
@@ -100,7 +101,7 @@ type Open<T> = (path: string) => Promise<Result<T>>
 /** How the file of each kind of input is opened. */
 type Openers = { readonly [K in InputKind]: Open<FileOf[K]> }
 
-const OPENERS: Openers = { model: openCheckpoint, adapter: openAdapterFile }
+const OPENERS: Openers = { model: openCheckpoint, adapter: openTrainedAdapter }
 
 /** Opens a file unless it is open already: settings have most of their files in common. */
 const openOnce = <T>(open: Open<T>): Open<T> => {
@@ -209,7 +210,7 @@ export const draft = async (
   const choices = expandSettings(source.value, options.set ?? {}, options.rows)
   if (choices.type === 'failed') return choices
   const folder = dirname(resolve(path))
-  const open: Openers = { model: openOnce(openCheckpoint), adapter: openOnce(openAdapterFile) }
+  const open: Openers = { model: openOnce(openCheckpoint), adapter: openOnce(openTrainedAdapter) }
   const locate = locator(path, folder, options)
   const told: Diagnostic[] = []
   const settings: Setting[] = []

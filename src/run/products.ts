@@ -43,6 +43,8 @@ interface Use {
   readonly second: Room
   /** The row of the left matrix that is spread out. */
   spread: number
+  /** True where the products of numbers of two factors are exact. */
+  exact: boolean
 }
 interface Room {
   offset: number
@@ -66,6 +68,7 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
       first: { offset: 0, floats: 0 },
       second: { offset: 0, floats: 0 },
       spread: -1,
+      exact: false,
     }
     uses.set(index, use)
     return use
@@ -107,6 +110,7 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
     if ('code' in factors) return factors
     reserve(use.first, factors.up.length).set(factors.up)
     putPanels(use.second, factors.down, product)
+    use.exact = kernels.areExact(use.first.offset, factors.up.length, use.second.offset, factors.down.length)
     return undefined
   }
   const loadKronecker = (use: Use, product: KroneckerFactors): Diagnostic | undefined => {
@@ -125,7 +129,7 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
 
   /** Fills a piece, which is no wider than a panel, and the same columns of the rows after it. */
   const fillFactors = (
-    { first: up, second: down }: Use,
+    { first: up, second: down, exact }: Use,
     { rank, columns }: LowRankFactors,
     { row, column, length, out }: Piece,
     rows: number,
@@ -133,7 +137,8 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
     const panel = column - (column % PANEL)
     const width = Math.min(PANEL, columns - panel)
     const from = down.offset + 4 * (panel * rank + column - panel)
-    kernels.lowRankRows(out, columns, length, up.offset + 4 * row * rank, rank, from, width, rows)
+    const multiply = exact ? kernels.exactRows : kernels.lowRankRows
+    multiply(out, columns, length, up.offset + 4 * row * rank, rank, from, width, rows)
   }
   const fillKronecker = (use: Use, product: KroneckerFactors, { row, column, length, out }: Piece): void => {
     const { right, leftShape, rightShape } = product
@@ -148,7 +153,7 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
       const within = at % width
       const n = Math.min(at - within + width, column + length) - at
       const from = use.second.offset + 4 * (k * width + within)
-      kernels.lowRank(out + 4 * (at - column), n, left + 4 * ((at - within) / width), 1, from, width)
+      kernels.lowRankRows(out + 4 * (at - column), n, n, left + 4 * ((at - within) / width), 1, from, width, 1)
       at += n
     }
   }

@@ -1,4 +1,3 @@
-import { SEGMENT } from '../base/digest.js'
 import type { Measure, Scalar, Tally } from '../graph/expression.js'
 import { groupKey } from '../graph/groups.js'
 import type { Pass } from '../graph/passes.js'
@@ -13,7 +12,7 @@ import { createLedger, segmentsOf, type Ledger } from './digest-ledger.js'
 import { createMeasures, type Search } from './measures.js'
 import { emptyTally } from './histograms.js'
 import { countsNear, createUnitOrders, isSingle, type ScheduledWork, type SegmentRun } from './unit-orders.js'
-import type { Found, UnitOrder, UnitResult } from './unit.js'
+import { COUNTED_SEGMENTS, isCount, type Found, type UnitOrder, type UnitResult } from './unit.js'
 
 /**
  * Hands out units in an order that respects what depends on what, and takes in their results. Knows no threads and no
@@ -199,7 +198,8 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     if (phase.type === 'solve' || (pass !== undefined && isSingle(pass))) return 1
     if (phase.next === 0 && pass !== undefined && probesOf(phase, pass).some((m) => measures.guess(m) === undefined))
       return 1
-    return Math.min(most, unitsOf(phase) - phase.next)
+    const counts = pass?.takes.some(isCount) === true
+    return Math.min(counts ? Math.min(most, COUNTED_SEGMENTS) : most, unitsOf(phase) - phase.next)
   }
   const nextUnit = (most: number): UnitOrder | undefined => {
     const search = searches.pop()
@@ -220,7 +220,6 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     const pass = passOf(phase)
     const run = { first: phase.next, count: lengthOf(phase, pass, most) }
     phase.next += run.count
-    if (phase.type !== 'solve') left -= run.count * SEGMENT
     phase.open += 1
     if (phase.next >= unitsOf(phase)) ready.splice(at, 1)
     else if (missing(phase) !== undefined) ready.splice(at, 1).forEach(lineUp)
@@ -235,6 +234,7 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
         : phase.type === 'digest'
           ? digestUnit(phase.job, run)
           : copyUnit(phase.job, phase.pass, run)
+    left -= order.end - order.start
     return issue(order, { job: phase.job, size: elementsOf(phase), run, pass, phase })
   }
 

@@ -81,6 +81,12 @@ export type TakeOrder =
   | { readonly stage: 'low'; readonly ports: readonly number[]; readonly bin: number }
   | { readonly stage: 'locate'; readonly ports: readonly number[]; readonly bits: number; readonly nth: number }
 
+/** True for a measure that counts magnitudes. */
+export const isCount = ({ stage }: Pick<TakeOrder, 'stage'>): boolean => stage === 'high' || stage === 'low'
+
+/** How many different magnitudes a segment is thought to count, and the most segments of a unit that counts any. */
+export const [COUNTED, COUNTED_SEGMENTS] = [1 << 14, 8]
+
 /** A number fed to the program: one value, or one up to element `cut` and another from there on. */
 export interface ScalarInputOrder {
   readonly value: number

@@ -7,7 +7,6 @@ import { inTurns, type Sliced } from '../base/slices.js'
 import { decodingTables } from '../kernels/convert.js'
 import { lowerFor } from '../graph/lower.js'
 import { isCompilable } from '../graph/wasm-program.js'
-import { targetsOf } from '../plan/jobs.js'
 import type { Plan, PlannedModel, PlannedOutput, PlannedSetting, Target } from '../plan/plan.js'
 import { SCRATCH } from '../plan/scratch.js'
 import type { OutputFile } from '../safetensors/output.js'
@@ -25,7 +24,7 @@ import type { ProcessorEngine, RunOptions } from './options.js'
 import type { Schedule } from './schedule.js'
 import { createStepClock } from './step-clock.js'
 import { createStopFlag } from './stop-flag.js'
-import { addTimes, PARTS, type Timings } from './stopwatch.js'
+import { addTimes, totalOf, type Timings } from './stopwatch.js'
 import { isSettled } from '../store/files.js'
 import { bytesFor } from '../tensor/dtype.js'
 import type { UnitOrder } from './unit.js'
@@ -97,7 +96,7 @@ export const work = async (plan: WorkPlan, options: RunOptions, place: RunContex
   const settled = plan.models.flatMap((m) => m.files).every((f) => isSettled(f, options.memory?.since ?? Date.now()))
   const note = createCompletionTracker(plan, settled && !isInexact(options.device) ? place : { ...place, journals: [] })
   await inTurns(note.prepare())
-  listener({ type: 'work-planned', tensors: plannedTensors(plan) })
+  listener({ type: 'work-planned', tensors: note.planned })
   return runPool(
     pool.value,
     {
@@ -111,10 +110,7 @@ export const work = async (plan: WorkPlan, options: RunOptions, place: RunContex
           progress.readBytes += result.bytesRead
           progress.writtenBytes += result.bytesWritten
           progress.spent = addTimes(progress.spent, result.spent)
-          note.spent(
-            unit,
-            PARTS.reduce((n, part) => n + result.spent[part], 0),
-          )
+          note.spent(unit, totalOf(result.spent))
           for (const [index, oddity] of result.odd ?? []) {
             const { path, tensor } = unit.writes[index]!
             place.oddities.add(path, tensor, oddity)
@@ -161,26 +157,17 @@ const engineOptions = async (plan: WorkPlan, options: RunOptions, chunk: number)
   return { type: 'onnx', device, programs: lowered, models, chunk, ...(runtime === undefined ? {} : { runtime }) }
 }
 
-/** What there is to do for each tensor of the outputs. */
-const plannedTensors = (plan: WorkPlan): readonly PlannedTensor[] =>
-  plan.jobs.flatMap((job) =>
-    targetsOf(job).map((target) => ({
-      output: plan.outputs[target.output]!.name,
-      tensor: target.tensor,
-      steps: plan.stepsOf(target),
-      bytes: bytesFor(job.size, target.dtype),
-    })),
-  )
-
 interface Expected {
   readonly target: Target
-  readonly size: number
   readonly how: 'computed' | 'copied' | 'reused'
   readonly expect: Digest | undefined
+  readonly told: PlannedTensor
 }
 
 /** Follows tensors until they are whole. */
 interface CompletionTracker {
+  /** What there is to do for each tensor of the outputs. */
+  readonly planned: readonly PlannedTensor[]
   /** What has to be worked out before the first tensor is whole. */
   prepare(): Sliced<void>
   /** A worker spent so many seconds on a unit. */
@@ -198,15 +185,22 @@ const createCompletionTracker = (plan: WorkPlan, { files, journals, listener }: 
   const keyOf = (path: string, tensor: string): string => `${path}\0${tensor}`
   const clock = createStepClock(plan)
   const outputs = new Map<string, Map<string, Expected>>()
-  const expectTensor = (expected: Expected): void => {
-    const { path, tensor } = expected.target
+  const planned: PlannedTensor[] = []
+  const expectTensor = (target: Target, size: number, how: Expected['how'], expect: Digest | undefined): void => {
+    const { path, tensor } = target
+    const told: PlannedTensor = {
+      output: plan.outputs[target.output]!.name,
+      tensor,
+      steps: plan.stepsOf(target),
+      bytes: bytesFor(size, target.dtype),
+    }
+    planned.push(told)
     const file = outputs.get(path) ?? new Map<string, Expected>()
-    outputs.set(path, file.set(tensor, expected))
+    outputs.set(path, file.set(tensor, { target, how, expect, told }))
   }
   for (const { size, copies, targets } of plan.jobs) {
-    for (const { to, expect } of copies)
-      expectTensor({ target: to, size, how: expect === undefined ? 'copied' : 'reused', expect })
-    for (const target of targets) expectTensor({ target, size, how: 'computed', expect: undefined })
+    for (const { to, expect } of copies) expectTensor(to, size, expect === undefined ? 'copied' : 'reused', expect)
+    for (const target of targets) expectTensor(target, size, 'computed', undefined)
   }
   const masks = new Map(plan.masks.taken.map(({ bits, expect }) => [keyOf(bits.file, bits.name), expect] as const))
   const inputs = new Map(
@@ -224,15 +218,15 @@ const createCompletionTracker = (plan: WorkPlan, { files, journals, listener }: 
       const output = outputs.get(path)?.get(tensor)
       const input = output === undefined ? inputs.get(path)?.get(tensor) : undefined
       if (output !== undefined) {
-        const { target, size, how, expect } = output
+        const { target, how, expect, told } = output
         if (expect !== undefined && expect !== digest) return reuseBroken(path, tensor)
         listener({
           type: 'tensor-finished',
-          output: plan.outputs[target.output]!.name,
+          output: told.output,
           tensor,
-          steps: plan.stepsOf(target),
+          steps: told.steps,
           how,
-          bytes: bytesFor(size, target.dtype),
+          bytes: told.bytes,
           seconds: clock.secondsOf(tensor),
           stepSeconds: clock.takeOf(tensor),
         })
@@ -248,6 +242,7 @@ const createCompletionTracker = (plan: WorkPlan, { files, journals, listener }: 
     return undefined
   }
   return {
+    planned,
     *prepare() {
       if (journals.length > 0) yield* fingerprints.prepare()
     },

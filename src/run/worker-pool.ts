@@ -7,7 +7,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import { createTurns } from '../base/slices.js'
 import { lacksAddressSpace } from './address-space.js'
 import { explainLimit } from './limits.js'
-import type { UnitOrder, UnitResult } from './unit.js'
+import { COUNTED, COUNTED_SEGMENTS, isCount, type UnitOrder, type UnitResult } from './unit.js'
 import type { WorkerAnswer, WorkerStart, WorkerTask } from './worker.js'
 
 /** One worker as the pool sees it; tests steer one by hand. */
@@ -119,15 +119,19 @@ export const recruit = (
   return lacking === undefined ? ok(Array.from({ length: count }, () => startOne(start))) : failed(lacking)
 }
 
-/** Elements and units of small tensors that make up one task: enough that messages cost little. */
-const TASK_ELEMENTS = 1 << 20
+/** Units that make up one task at most, and how many magnitudes they may count in all. */
 const TASK_UNITS = 64
+const TASK_COUNTS = COUNTED_SEGMENTS * COUNTED
 /**
- * Segments of a large tensor that make up one unit at most, and the share of what is left to do for each worker that it
- * may be: towards the end units are small, so that all workers end at once.
+ * Segments that make up one task at most: the more workers there are the more, so that the main thread has no more
+ * answers a second to take in.
  */
-const UNIT_SEGMENTS = 8
-const SHARE = 1 / 8
+const taskSegments = (workers: number): number => Math.min(64, Math.max(8, 2 * workers))
+/**
+ * The share of what is left to do for each worker that one task may be: towards the end tasks are small, so that all
+ * workers end at once.
+ */
+const SHARE = 1 / 4
 /** Tasks a worker has ready, so that it never waits for the next. */
 const TASKS_AHEAD = 2
 
@@ -146,14 +150,25 @@ export interface TaskSource {
   ): Diagnostic | undefined
 }
 
-const nextTask = (source: TaskSource, workers: number): UnitOrder[] => {
-  const most = Math.max(1, Math.min(UNIT_SEGMENTS, Math.floor((SHARE * source.left) / (workers * SEGMENT))))
+/** How many magnitudes a unit may count. */
+const countsOf = (unit: UnitOrder): number => {
+  if (unit.type !== 'compute' || !unit.takes.some(isCount)) return 0
+  const elements = unit.end - unit.start
+  return elements > SEGMENT ? COUNTED * Math.ceil(elements / SEGMENT) : Math.min(elements, COUNTED)
+}
+
+/** The next task; `least` asks for a small one, which is soon made. */
+const nextTask = (source: TaskSource, workers: number, least: boolean): UnitOrder[] => {
+  const share = Math.floor((SHARE * source.left) / (workers * SEGMENT))
+  const most = least ? 1 : Math.max(1, Math.min(taskSegments(workers), share))
   const task: UnitOrder[] = []
-  for (let elements = 0; elements < TASK_ELEMENTS && task.length < TASK_UNITS;) {
+  let [elements, counts] = [0, 0]
+  while (elements < most * SEGMENT && counts < TASK_COUNTS && task.length < TASK_UNITS) {
     const unit = source.next(most)
     if (unit === undefined) break
     task.push(unit)
     elements += unit.end - unit.start
+    counts += countsOf(unit)
   }
   return task
 }
@@ -174,6 +189,8 @@ export const runPool = (
     const turns = createTurns()
     let alive = handles.length
     let ending = false
+    /** True until every worker has something to do. */
+    let starting = true
 
     const end = (): void => {
       if (ending) return
@@ -191,11 +208,12 @@ export const runPool = (
       for (let round = 0; round < TASKS_AHEAD; round++) {
         for (const [i, handle] of handles.entries()) {
           if (pending[i]!.length > round) continue
-          const task = nextTask(source, handles.length)
+          const task = nextTask(source, handles.length, starting)
           if (task.length === 0) break
           pending[i]!.push(task)
           handle.send(task)
         }
+        starting = false
       }
       if (pending.every((tasks) => tasks.length === 0)) end()
     }

@@ -69,8 +69,8 @@ export type OutlinedStep = PlannedStep & {
 
 /** The parameters of a step as the recipe gives them; what is not one value is shown as JSON. */
 const numbersOf = ({ step, setting }: PlannedStep, plan: Plan): OutlinedStep['numbers'] => {
-  const { recipe, steps } = plan.settings[setting]!
-  const found = steps.find((s) => s.name === step)!
+  const { recipe } = plan.settings[setting]!
+  const found = recipe.steps.get(step)!
   const { params, models = [], mask } = factsOf(recipe, found)
   // The parameters of each model of a list stand under the model's name.
   const names = Object.values(found.inputs).flatMap((input) =>
@@ -207,7 +207,7 @@ export const outlinePlan = (
     })),
     work: {
       ...plan.totals,
-      jobs: plan.jobs.length,
+      jobs: plan.jobs.reduce((n, job) => n + plan.standsFor(job), 0),
       programs: plan.programs.length,
       sweeps: greatest(
         plan.jobs.map((job) => job.sweeps?.passes.length ?? 1),

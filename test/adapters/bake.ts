@@ -74,7 +74,7 @@ export const bake = ({ model, adapter, metadata, config, params, alpha }: Bake):
     if (built.type === 'failed') return { problems: built.diagnostics, plan, tensors: {} }
     const written = await readTensors(join(folder, 'out.safetensors'))
     return {
-      problems: prepared.diagnostics,
+      problems: [...prepared.diagnostics, ...built.diagnostics],
       plan,
       tensors: Object.fromEntries(Object.entries(written).map(([name, { values }]) => [name, values])),
     }

@@ -3,7 +3,7 @@ import { createGraph } from '#src/graph/graph.js'
 import { isDecodedByHost, isEncodedByHost, kernelsOf, lowerFor, type Provider } from '#src/graph/lower.js'
 import { encodeOnnx } from '#src/graph/onnx.js'
 import { createAssembler, type ScalarInput, type ProgramOutput } from '#src/graph/assemble.js'
-import { ZERO, type Program } from '#src/graph/program.js'
+import { namedNumber, ZERO, type Program } from '#src/graph/program.js'
 import { decodingTables } from '#src/kernels/convert.js'
 import { operators } from '#src/operators/index.js'
 import { prepare } from '#src/run/prepare.js'
@@ -155,8 +155,8 @@ const interpret = (
     ...inputs.map((p) => [p.name, feeds[p.name]!] as const),
   ])
   const at = (name: string, i: number): number => {
-    const column = columns.get(name)!
-    return column[column.length === 1 ? 0 : i]!
+    const column = columns.get(name)
+    return column === undefined ? namedNumber(name)! : column[column.length === 1 ? 0 : i]!
   }
   for (const {
     op,

@@ -23,7 +23,7 @@ test('a radix sort keeps equal keys in order, over all bits of a key', () => {
   )
 })
 
-describe.each([1, 2, 511, 512, 3000])('rows of %i', (width) => {
+describe.each([1, 2, 40, 3000, 70_000])('rows of %i', (width) => {
   test('are ranked by magnitude, equal ones by index', () => {
     const values = numbers(3 * width, width)
     const found = ranks.solve([{ values } as never], [], [3, width])
@@ -36,6 +36,17 @@ describe.each([1, 2, 511, 512, 3000])('rows of %i', (width) => {
     })
     expect([...(found as Float32Array)]).toEqual(wanted)
   })
+})
+
+test('ranks are by all bits of a magnitude, infinity and NaN last, however far apart they are', () => {
+  const random = new Float32Array(Uint32Array.from(indices(6000), (i) => Math.imul(i + 1, 0x9e3779b1)).buffer)
+  const values = Float32Array.from([...random.slice(0, 2998), 0, 2 ** -149, ...random.slice(3000)])
+  const sizes = new Uint32Array(values.buffer).map((bits) => bits & 0x7fffffff)
+  const wanted = [0, 1].flatMap((row) => {
+    const order = indices(3000).toSorted((i, j) => sizes[3000 * row + i]! - sizes[3000 * row + j]! || i - j)
+    return indices(3000).map((i) => order.indexOf(i))
+  })
+  expect([...(ranks.solve([{ values } as never], [], [2, 3000]) as Float32Array)]).toEqual(wanted)
 })
 
 /** Numbers with few digits, as those of f16 are, of both signs and with both zeros; and the same with a digit more. */

@@ -30,9 +30,12 @@ test('goes to the values of attention and nowhere else unless layers are named',
   expect(noisy({ layers: '**.conv' })['in.1.attn1.to_v.bias']).toEqual([0, 0])
 })
 
-test('a model without such layers is refused, with the pattern named', () => {
+test('a model without such layers is refused', () => {
   expect(problemsOf({ m: { x: f32(1) } }, { r: { op: 'model.noise', model: 'm' } })).toEqual([
-    'error pattern-selects-nothing @r.op',
+    'error no-values-for-noise @r.op',
+  ])
+  expect(problemsOf({ m: { x: f32(1) } }, { r: { op: 'model.noise', model: 'm', layers: '**.to_v*' } })).toEqual([
+    'error pattern-selects-nothing @r.layers',
   ])
 })
 

@@ -140,6 +140,14 @@ describe('cycles', () => {
     ])
   })
 
+  test('a step with the name of a model is no cycle, since nobody can tell which of the two is meant', () => {
+    expect(
+      problemsOf(
+        recipe('anime: { op: merge.blend, a: anime, b: base }\nlast: { op: merge.blend, a: anime, b: base }'),
+      ).map((p) => p.code),
+    ).toEqual(['name-twice'])
+  })
+
   test('two cycles through one step are both told, also where no output needs them', () => {
     const problems = problemsOf(
       recipe(`

@@ -376,6 +376,9 @@ const FAMILIES: Readonly<Record<string, object>> = {
     nearly: { op: 'model.truncate_rank', model: 'a', rank: 3, layers: 'group:attn' },
     specific: { op: 'merge.isotropic', base: 'base', models: ['a', 'b', 'c'], common: 0.7, layers: 'group:attn' },
   }),
+  'Kronecker products': recipe({
+    near: { op: 'model.truncate_kronecker', model: 'a', ratio: 0.4, layers: 'group:attn' },
+  }),
   extracted: recipe({
     lora: { op: 'adapter.extract', model: 'a', base: 'base', rank: 2, layers: 'component:unet', vectors: true },
     named: { op: 'adapter.extract', model: 'b', base: 'base', rank: 3, names: 'diffusers' },

@@ -2,6 +2,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { KroneckerFactors, LowRankFactors, Product } from '#src/graph/products.js'
+import { decode, encode } from '#src/kernels/convert.js'
 import { loadKernels } from '#src/kernels/kernels.js'
 import { createProducts } from '#src/run/products.js'
 import { sliceOf, wholeOf, type View } from '#src/tensor/view.js'
@@ -132,20 +133,28 @@ test('factors that are stored with their rows as columns are turned, and rows ar
     expect(pieces({ ...product, roll: 1 }, [1, 1]).slice(0, 2)).toEqual([43, 21])
   }))
 
-test('many rows and panels of columns are the same numbers, to the bit, whatever pieces they come in', () =>
+/** Dtypes of factors, and bytes of a number: those of F16 have exact products. */
+const STORED = [
+  ['F32', 4],
+  ['F16', 2],
+] as const
+
+test.each(STORED)('many rows and panels of %s are the same numbers, to the bit, in any pieces', (dtype, bytes) =>
   inFolder(async (folder) => {
     const [rows, rank, columns, first, roll] = [7, 3, 150, 1, 2]
-    const numbers = Float32Array.from({ length: rank * (rows + columns) }, (_, i) => Math.sin(7 * i + 1))
+    const given = Float32Array.from({ length: rank * (rows + columns) }, (_, i) => Math.sin(7 * i + 1))
+    const halves = encode('F16', given)
+    const numbers = dtype === 'F16' ? decode(dtype, halves) : given
     const file = join(folder, 'factors')
-    writeFileSync(file, Buffer.from(numbers.buffer))
+    writeFileSync(file, Buffer.from(dtype === 'F16' ? halves.buffer : given.buffer))
     const view = (shape: readonly [number, number], begin: number): View =>
       wholeOf({
         name: `from ${begin}`,
-        dtype: 'F32',
+        dtype,
         shape,
         file,
-        begin: 4 * begin,
-        end: 4 * (begin + shape[0] * shape[1]),
+        begin: bytes * begin,
+        end: bytes * (begin + shape[0] * shape[1]),
       })
     const product: LowRankFactors = {
       up: view([rows, rank], 0),
@@ -181,4 +190,5 @@ test('many rows and panels of columns are the same numbers, to the bit, whatever
       expect(found, `pieces of ${length}`).toEqual([...expected])
     }
     closeSync(fd)
-  }))
+  }),
+)

@@ -32,7 +32,7 @@ const recipe = (keep: unknown = 0.5): object => ({
 const SCRIPT = `
 import { readdirSync, readFileSync } from 'node:fs'
 import { build } from ${JSON.stringify(LIBRARY)}
-const done = () => readdirSync('.').filter((f) => f.endsWith('.journal')).flatMap((f) => [...new Set(readFileSync(f, 'utf8').split('\\n').filter((l) => l.includes('["w"')))]).length
+const done = () => readdirSync('.').filter((f) => f.endsWith('.journal')).flatMap((f) => [...new Set(readFileSync(f, 'utf8').match(/\\["w",[^\\]]*\\]/g) ?? [])]).length
 await build('recipe.yaml', { workers: 1, listener: () => { if (done() >= Number(process.argv[1])) process.kill(process.pid, 'SIGKILL') } })
 `
 const killAfter = (shop: BuildFixture, tensors: number, made: object = recipe()): Promise<void> =>
@@ -151,12 +151,7 @@ describe('the build after one that was killed', () => {
     withModels(async (shop) => {
       await killAfter(shop, TENSORS / 2)
       const journal = readFileSync(left(shop, '.journal'), 'utf8')
-      const [, , begin] = JSON.parse(
-        journal
-          .split('\n')
-          .find((l) => l.includes('["w"'))!
-          .slice(17),
-      ) as [string, string, number]
+      const [, , begin] = JSON.parse(/\["w",[^\]]*\]/.exec(journal)![0]) as [string, string, number]
       flip(left(shop, '.partial'), begin + 1234)
       const again = await shop.build(recipe())
       expect(again.codes).toEqual(['reuse-broken'])

@@ -123,7 +123,9 @@ test('large tensors go out in units of several segments, of fewer when less is l
     () => undefined,
   )
   for (let i = 0; handles[i % 2]!.tasks.at(-1) !== undefined; i++) handles[i % 2]!.finish()
-  expect(asked[0]).toBe(6)
+  // First of all, every worker gets little, so that none waits for long.
+  expect(asked.splice(0, 2)).toEqual([1, 1])
+  expect(asked[0]).toBe(8)
   expect(asked.at(-1)).toBe(1)
   expect(asked).toEqual(asked.toSorted((x, y) => y - x))
 })

@@ -59,6 +59,8 @@ const numbersFrom = (dtype: Dtype, numbers: Numbers): Float32Array =>
   isSmall(dtype) ? decode(dtype, numbers as Uint16Array) : Float32Array.from(numbers as Float32Array, Number)
 
 const or = (ok: boolean): number => (ok ? 1 : 0)
+/** Of a float32: √½ is none, so that no rounding decides. */
+const exponentOf = (x: number): number => Math.floor(Math.log2(x) + 0.5)
 const OPERATIONS: Readonly<Record<string, (...x: number[]) => number>> = {
   Add: (a, b) => a! + b!,
   Sub: (a, b) => a! - b!,
@@ -69,6 +71,10 @@ const OPERATIONS: Readonly<Record<string, (...x: number[]) => number>> = {
   Neg: (a) => -a!,
   Abs: (a) => Math.abs(a!),
   Sqrt: (a) => Math.sqrt(a!),
+  Round: (a) => Math.fround(Math.fround(a! + 12582912) - 12582912),
+  TwoTo: (a) => 2 ** a!,
+  Exponent: (a) => exponentOf(a!),
+  Mantissa: (a) => a! / 2 ** exponentOf(a!),
   Greater: (a, b) => or(a! > b!),
   GreaterOrEqual: (a, b) => or(a! >= b!),
   Less: (a, b) => or(a! < b!),

@@ -1,4 +1,4 @@
-import { convolutionTurned, rotationUnknown } from '../../base/catalogue/adapter-config.js'
+import { rotationUnknown } from '../../base/catalogue/adapter-config.js'
 import { blocksUneven, factorMissing } from '../../base/catalogue/adapters.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
@@ -50,9 +50,6 @@ export const makeInputRotation = (
   if (skew === undefined) return makeButterfly(module, laid, making, placed)
   const settings = making.oft
   if (settings === undefined) return failed(rotationUnknown(making.at, making.adapter, skew.name))
-  // In training PEFT turns patches of the image, and adds up where they overlap: no weight does the same.
-  if (sizeOf(laid.shape.slice(2)) > 1)
-    return failed(convolutionTurned(making.at, making.adapter, module.name, laid.tensor, laid.shape))
   const inputs = sizeOf(laid.shape.slice(1))
   const [number = 0, triangle = 0] = skew.shape
   const size = (1 + Math.sqrt(1 + 8 * triangle)) / 2

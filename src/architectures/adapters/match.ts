@@ -1,3 +1,4 @@
+import { alphaMixed, patchesRotated } from '../../base/catalogue/adapter-config.js'
 import { layersRepeated } from '../../base/catalogue/adapter-parameters.js'
 import * as tensorProblems from '../../base/catalogue/adapter-tensors.js'
 import * as problems from '../../base/catalogue/adapters.js'
@@ -5,8 +6,10 @@ import type { Diagnostic } from '../../base/diagnostic.js'
 import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Dtype } from '../../tensor/dtype.js'
+import { sizeOf } from '../../tensor/info.js'
 import { detectArchitecture, type Architecture } from '../detect.js'
 import { missingTensors } from './complete.js'
+import { rankOf } from './factors.js'
 import { guessArchitecture } from './guess.js'
 import { storesInputsFirst } from './inputs-first.js'
 import { groupAdapter, type GroupedAdapter } from './modules.js'
@@ -142,13 +145,47 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
     )
   return found.length > 0
     ? failed(...firstOfEach(found))
-    : ok({
-        patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])),
-        unmatched,
-        bundled: grouped.bundled,
-        widened: widened.value,
-      })
+    : ok(
+        {
+          patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])),
+          unmatched,
+          bundled: grouped.bundled,
+          widened: widened.value,
+        },
+        warningsOf(adapter, grouped, patches, making),
+      )
 }
+
+/** What is odd about an adapter that can be applied. */
+const warningsOf = (
+  { label, file, at }: NamedAdapter,
+  { modules }: GroupedAdapter,
+  patches: ReadonlyMap<string, readonly Sourced[]>,
+  { tensors }: PatchContext,
+): readonly Diagnostic[] => {
+  const rotated = [...patches].flatMap(([tensor, sourced]) =>
+    sizeOf(tensors.get(tensor)!.shape.slice(2)) > 1 ? sourced.filter(({ patch }) => rotatesPatches(patch)) : [],
+  )
+  const factored = modules.filter((module) => rankOf(module) !== undefined)
+  const unscaled = factored.filter((module) => !module.tensors.has('alpha'))
+  return [
+    ...(rotated.length === 0 ? [] : [patchesRotated(at, label, [...new Set(rotated.map(({ module }) => module))])]),
+    ...(unscaled.length === 0 || unscaled.length === factored.length || file.config !== undefined
+      ? []
+      : [
+          alphaMixed(
+            at,
+            label,
+            unscaled.map(({ name }) => name),
+            factored.length,
+          ),
+        ]),
+  ]
+}
+
+/** True for OFT of PEFT, which in training rotates the patches that a kernel sees; its BOFT rotates the weight. */
+const rotatesPatches = ({ change }: Patch): boolean =>
+  change.type === 'rotate-inputs' && change.by.factors === undefined
 
 /** Tensors with the shapes that some are padded to. */
 const widen = (tensors: Recipient['tensors'], shapes: ReadonlyMap<string, readonly number[]>): Recipient['tensors'] =>

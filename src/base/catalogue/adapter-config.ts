@@ -1,6 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
-import { quoteName } from './file-entry.js'
+import { listNames, quoteName } from './file-entry.js'
 
 const LONGEST = 60
 
@@ -96,19 +96,26 @@ export const rotationUnknown = (at: Place, adapter: string, tensor: string): Dia
     },
   )
 
-/** OFT of PEFT for a convolution whose kernel has more than one element. */
-export const convolutionTurned = (
-  at: Place,
-  adapter: string,
-  module: string,
-  tensor: string,
-  shape: readonly number[],
-): Diagnostic =>
+/** OFT of PEFT for convolutions whose kernels have more than one element. A warning. */
+export const patchesRotated = (at: Place, adapter: string, modules: readonly string[]): Diagnostic =>
   entry(
-    'adapter-unsupported',
-    `${quoteName(module)} of ${adapter} is OFT of PEFT for the ${shape.slice(2).join(' × ')} convolution ${quoteName(tensor)}: PEFT rotates overlapping patches of its input, which no weight can express`,
+    'adapter-patches-rotated',
+    `${adapter} holds OFT of PEFT for convolutions (${listNames(modules, 3)}): in training PEFT rotated overlapping patches of their inputs, which no weight can express. The result is what \`merge_and_unload\` of PEFT makes, which can look different`,
     {
       at,
-      help: 'leave the module out with `exclude`, or train OFT of convolutions with LyCORIS',
+      severity: 'warning',
+      help: 'compare pictures made with both, or leave these modules out with `exclude`; OFT of LyCORIS has no such difference',
+    },
+  )
+
+/** Some factors have an alpha, and others none. A warning. */
+export const alphaMixed = (at: Place, adapter: string, modules: readonly string[], factored: number): Diagnostic =>
+  entry(
+    'alpha-mixed',
+    `${modules.length} of ${factored} modules of ${adapter} have no \`alpha\`, which the others have: ${listNames(modules, 3)}. Their scale is 1, as that of an alpha that equals the rank`,
+    {
+      at,
+      severity: 'warning',
+      help: 'check how the adapter was put together: no trainer writes an alpha for some modules only',
     },
   )

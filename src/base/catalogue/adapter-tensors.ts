@@ -1,7 +1,7 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { madeFor, type ArchitectureMismatch } from './adapters.js'
 import { entry } from './entry.js'
-import { listNames, quoteName, shapeText } from './file-entry.js'
+import { listNames, quoteName, shapeText, warning } from './file-entry.js'
 
 /** Adapter tensors without a target, which the recipe says to ignore. */
 export const adapterTensorsIgnored = (
@@ -30,6 +30,27 @@ export const adapterOutsideLayers = (at: Place, adapter: string, model: string):
       at,
       severity: 'warning',
       help: 'select tensors that `report.adapter` lists, or remove the step',
+    },
+  )
+
+/** An adapter whose changes are all zero. A warning. */
+export const adapterIdle = (path: string): Diagnostic =>
+  warning(
+    'adapter-idle',
+    path,
+    `every change in ${path} is zero: in each of its modules a factor holds nothing but zeros, as before the first step of training`,
+    'check that this is the result of the training, and not what it began with: a model that it is baked into stays as it is',
+  )
+
+/** A strength of 0 for all that an adapter changes. A warning. */
+export const adapterWithoutStrength = (at: Place, adapter: string, model: string): Diagnostic =>
+  entry(
+    'adapter-without-strength',
+    `the strength is 0 for everything that ${adapter} changes: the result is ${model} as it is`,
+    {
+      at,
+      severity: 'warning',
+      help: 'give a `strength` (or `clip_strength`) other than 0, or remove the step',
     },
   )
 

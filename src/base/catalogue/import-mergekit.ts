@@ -1,3 +1,5 @@
+import { didYouMean } from './did-you-mean.js'
+
 /** What is unusual in templates that mergekit ships. */
 const ODD_TEMPLATES: Readonly<Record<string, string>> = {
   alpaca: 'which has no empty line before the response that is asked for',
@@ -61,7 +63,8 @@ export const mergekitLacks = {
   olderParameters: 'mergekit reads it no more; move each parameter to its model, under `parameters`',
   modules: 'models of several networks with a merge each are not supported',
   noInputs: 'it has no `models` or `slices`',
-  unknownMethod: 'smelt has no operator for this method',
+  unknownMethod: (method: string, known: Iterable<string>): string =>
+    `smelt has no operator for this method; ${didYouMean(method, known) ?? 'merge methods of mergekit 0.1.5 are known'}`,
   needsBase: 'this method needs a `base_model`',
   needsParameter: (key: string): string => `mergekit needs \`${key}\` here, and so does smelt`,
   notNumber: 'it is not a number, a list of numbers, or a list of filters with values',

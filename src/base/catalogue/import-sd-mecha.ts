@@ -32,6 +32,7 @@ export const mechaLacks = {
   tiesDropout:
     'smelt has it with `k=1`, `apply_stock=True` (which leaves Model Stock out there), and without medians and `della_eps`',
   mask: 'smelt computes this mask with the addition of b − c to a, of the same three models',
+  kronecker: 'write a `model.truncate_kronecker` step, whose `ratio` is its `kronecker_ratio`',
   rankShare: 'its rank is a share of the largest; write a `model.truncate_rank` step with a number',
   dropout: 'smelt has its default `overlap` of 1 only',
   result: 'the last instruction gives no model',

@@ -73,3 +73,14 @@ export const prunesNothing = (at: Place, model: string): Diagnostic =>
     severity: 'warning',
     help: 'remove the step, or `drop`, to drop whatever there is',
   })
+
+/** Noise goes to the values of attention unless a recipe says otherwise, and a model has none by their usual name. */
+export const noValuesForNoise = (at: Place): Diagnostic =>
+  entry(
+    'no-values-for-noise',
+    'without `layers`, noise goes to the values of attention, `to_v`, and this model has no tensor of that name',
+    {
+      at,
+      help: 'say which layers: `layers: "**.v_proj"` are the values of many language models, `layers: "*"` is every tensor; `smelt inspect` lists the names',
+    },
+  )

@@ -17,6 +17,18 @@ export const copiedNonFinite = (path: string, tensors: readonly string[]): Diagn
     },
   )
 
+/** An output of a recipe with adapters that is what a stored model is. A warning: they were meant to change something. */
+export const outputUnchanged = (path: string, computed: number, input: string): Diagnostic =>
+  entry(
+    'output-unchanged',
+    `nothing has changed in ${path}: ${computed === 1 ? 'the tensor that was computed is' : `all ${computed} tensors that were computed are`} byte for byte what \`${input}\` has`,
+    {
+      at: { type: 'file', path },
+      severity: 'warning',
+      help: 'check that the adapter holds what was trained, and its `strength`: a change below half a unit of the dtype is rounded away',
+    },
+  )
+
 /** A plan of what builds measure first, by someone who has not measured it. A warning. */
 export const foundByBuild = (steps: readonly string[]): Diagnostic =>
   entry('found-by-build', `the plan shows upper bounds for ${listNames(steps)}, whose ranks are found by the build`, {

@@ -108,7 +108,11 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
   const { config, title, slice } = merge
   const method = METHODS.get(config.method)
   if (method === undefined) {
-    draft.missing(lineOf(config.methodLine), `\`merge_method: ${config.method}\``, mergekitLacks.unknownMethod)
+    draft.missing(
+      lineOf(config.methodLine),
+      `\`merge_method: ${config.method}\``,
+      mergekitLacks.unknownMethod(config.method, METHODS.keys()),
+    )
     return undefined
   }
   const sorted = sortModels(draft, merge, method)

@@ -199,6 +199,7 @@ export const createEvaluator = (
         : { type: 'mask', a, b, c, strength, method: MASKS.get(method) }
     }
     if (method === 'truncate_rank') return miss(line, what, mechaLacks.rankShare)
+    if (method === 'truncate_kronecker') return miss(line, what, mechaLacks.kronecker)
     const direct = DIRECT.get(method)
     if (direct !== undefined) {
       const fields: Field[] = []

@@ -4,8 +4,10 @@ import { coreSpace } from './core-space.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { expertProducts, stackedExperts } from './expert-products.js'
+import { importance } from './importance.js'
 import { inputRotation } from './input-rotation.js'
 import { crossover } from './crossover.js'
+import { kroneckerApproximation } from './kronecker.js'
 import { promptGates } from './prompt-gates.js'
 import {
   channelProduct,
@@ -33,9 +35,11 @@ const SOLVERS: readonly Solver[] = [
   elementsFrom,
   expertProducts,
   factorProduct,
+  importance,
   inputRotation,
   isotropic,
   joinedFactors,
+  kroneckerApproximation,
   lowRankApproximation,
   lowRankFactors,
   lowRankProduct,

@@ -269,7 +269,7 @@ export const multiplyFactors = (
         inside[r * width + j] = down.values[at]!
     for (let i = 0; i < rows; i++) {
       for (let r = 0, at = up.first + i * up.rowStep; r < rank; r++, at += up.columnStep) row[r] = up.values[at]!
-      kernels.lowRank(out, width, offset, rank, panel, width)
+      kernels.lowRankRows(out, width, width, offset, rank, panel, width, 1)
       put(i, column, numbers)
     }
   }

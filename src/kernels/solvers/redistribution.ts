@@ -21,7 +21,7 @@ export const redistribution: Solver = {
   version: 1,
   takes: 'all',
   overwrites: true,
-  workspace: (_, shape, dtypes) => {
+  workspace: (_, shape, _settings, dtypes) => {
     const n = sizeOf(shape)
     const sorting = 8 * n + sorterBytes(n)
     if (n < SMALL) return sorting

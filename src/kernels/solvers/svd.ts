@@ -44,13 +44,22 @@ export const svdOf = (a: Matrix, most = Math.min(a.rows, a.columns)): Svd => {
  * floating-point operations. Where the rank is no small share of all, it is exact.
  */
 export const truncatedSvd = (a: Matrix, rank: number): Svd => {
-  const least = Math.min(a.rows, a.columns)
-  const width = rank + OVERSAMPLING
-  if (width >= FEW * least) return svdOf(a, rank)
+  const width = widthFor(a, rank)
+  if (width === undefined) return svdOf(a, rank)
   let range = orthonormal(product(a, testMatrix(a.columns, width)))
   for (let i = 0; i < POWER_ITERATIONS; i++) range = orthonormal(product(a, orthonormal(product(transposed(a), range))))
   const { u, s, vt } = svdOf(product(transposed(range), a), rank)
   return { u: product(range, u), s, vt }
+}
+
+/** How many directions are looked for; undefined where all are. */
+const widthFor = ({ rows, columns }: Pick<Matrix, 'rows' | 'columns'>, rank: number): number | undefined =>
+  rank + OVERSAMPLING >= FEW * Math.min(rows, columns) ? undefined : rank + OVERSAMPLING
+
+/** Bytes that {@link truncatedSvd} takes at most besides the matrix. */
+export const truncationBytes = (rows: number, columns: number, rank: number): number => {
+  const width = widthFor({ rows, columns }, rank) ?? Math.min(rows, columns)
+  return 8 * width * (4 * width + 6 * (rows + columns))
 }
 
 /** The matrix nearest to a with orthonormal rows or columns, U·Vᵀ, but for directions that are only rounding. */

@@ -3,8 +3,10 @@ export { histogramHigh, histogramLow, histogramRange, takePairs } from './histog
 export { dot, sum, sumAbs, sumMask } from './sums'
 export { dotTurns, maxTurns, peakTurns, sumTurns } from './turns'
 export { firstMasked16, firstMasked32, firstMasked64, firstMasked8 } from './checks'
-export { lowRank, lowRankRows } from './product'
+export { areExact, exactRows, lowRankRows } from './product'
+export { importanceOfRows } from './divergence'
 export { multiply, solveStrip } from './matrix'
+export { rankRows, ranksRoom } from './ranks'
 export { rotate } from './rotations'
 export { countOrdered, putRanked } from './order'
 export {

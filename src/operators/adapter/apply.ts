@@ -1,7 +1,13 @@
 import { matchAdapter } from '../../architectures/adapters/match.js'
 import { moduleOf } from '../../architectures/adapters/modules.js'
 import type { Patch } from '../../architectures/adapters/patch.js'
-import { adapterOutsideLayers, adapterTensorsIgnored, embeddingsLeftOut } from '../../base/catalogue/adapter-tensors.js'
+import {
+  adapterOutsideLayers,
+  adapterTensorsIgnored,
+  adapterWithoutStrength,
+  embeddingsLeftOut,
+} from '../../base/catalogue/adapter-tensors.js'
+import type { Diagnostic } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import { COMMON, named } from '../aliases.js'
 import { defineOperator } from '../define.js'
@@ -184,11 +190,23 @@ const widenedCall = (call: Call, shapes: ReadonlyMap<string, readonly number[]>)
   return ok({ ...call, inputs: { ...call.inputs, model: { ...reference, value } } })
 }
 
-/** True where the step's `layers` select nothing that the adapter changes. */
-const isOutside = (call: Call, patches: ReadonlyMap<string, unknown>): boolean => {
+/** Why a step leaves its model as it is, where that is known: its `layers`, or its strengths. */
+const idleReason = (
+  call: Call,
+  patches: ReadonlyMap<string, readonly Patch[]>,
+  adapter: string,
+): Diagnostic | undefined => {
+  const { label, tensors } = modelsOf(call, 'model')[0]!.value
   const { layers: patterns } = call.shared
-  const selected = patterns && call.select(patterns, modelsOf(call, 'model')[0]!.value.tensors)
-  return selected?.type === 'ok' && ![...patches.keys()].some((tensor) => selected.value.has(tensor))
+  const { strength, clip_strength: inText } = call.params
+  const selected = patterns && call.select(patterns, tensors)
+  const numbers = strength && call.numbers(strength, tensors)
+  if (selected?.type === 'failed' || numbers?.type === 'failed') return undefined
+  const changed = [...patches].filter(([tensor]) => selected?.value.has(tensor) ?? true)
+  if (changed.length === 0) return adapterOutsideLayers(call.at('layers'), adapter, label)
+  const isOff = ([tensor, own]: readonly [string, readonly Patch[]]): boolean =>
+    own.every(({ text }) => (text && inText?.type === 'value' ? inText.value : numbers?.value(tensor)) === 0)
+  return changed.every(isOff) ? adapterWithoutStrength(call.at('strength'), adapter, label) : undefined
 }
 
 const evaluate = (call: Call): Result<readonly Value[]> => {
@@ -218,11 +236,13 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   if (wide.type === 'failed') return wide
   const applied = withPatches(patches, made).evaluate(wide.value)
   if (applied.type === 'failed') return applied
+  const idle = idleReason(call, patches, name)
   return ok(applied.value, [
+    ...match.diagnostics,
     ...applied.diagnostics,
     ...(unmatched.length === 0 ? [] : [adapterTensorsIgnored(at, name, label, unmatched, file.tensors.size)]),
     ...(bundled.length === 0 ? [] : [embeddingsLeftOut(at, name, bundled)]),
-    ...(isOutside(call, patches) ? [adapterOutsideLayers(call.at('layers'), name, label)] : []),
+    ...(idle === undefined ? [] : [idle]),
   ])
 }
 

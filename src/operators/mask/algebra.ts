@@ -5,11 +5,12 @@ import type { Graph } from '../../graph/graph.js'
 import { COMMON, named } from '../aliases.js'
 import { labelOf, masksOf } from '../call-arguments.js'
 import type { Alias, Example } from '../define.js'
+import { jointLikeness, withLikeness } from '../likeness.js'
 import type { Call, Operator } from '../operator.js'
 import { mask, masks } from '../params.js'
 import { constantOf } from '../settle-tensor.js'
 import { sameShape } from '../shape.js'
-import type { Value } from '../value.js'
+import type { MaskValue, Value } from '../value.js'
 
 /**
  * What joining masks comes to where some of them are constants and the elements of the others may differ: a constant, or
@@ -68,7 +69,12 @@ export const joinMasks = (call: Call, join: Operation['join'], decide: Decide): 
     const known = decide(references.map(({ value }) => (value.shapes.has(name) ? value.constant(name) : false)))
     return known === 'unclear' ? constantOf(join1(name)) : known
   }
-  return ok([{ kind: 'mask', label: labelOf(call), shapes, mask: join1, constant }])
+  return ok([
+    withLikeness<MaskValue>(
+      { kind: 'mask', label: labelOf(call), shapes, mask: join1, constant },
+      jointLikeness(references.map(({ value }) => value)),
+    ),
+  ])
 }
 
 const OPERATIONS: readonly Operation[] = [

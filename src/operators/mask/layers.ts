@@ -1,8 +1,10 @@
 import { ok } from '../../base/result.js'
 import { isFloat } from '../../tensor/dtype.js'
 import { labelOf, layersOf, modelsOf } from '../call-arguments.js'
+import { withLikeness } from '../likeness.js'
 import type { Operator } from '../operator.js'
 import { layers as layersParam, model } from '../params.js'
+import type { MaskValue } from '../value.js'
 
 /** A mask of whole tensors. */
 export const layers: Operator = {
@@ -26,13 +28,16 @@ export const layers: Operator = {
     )
     return ok(
       [
-        {
-          kind: 'mask',
-          label: labelOf(call),
-          shapes,
-          mask: (name) => call.graph.constant(selected.value.has(name)),
-          constant: (name) => selected.value.has(name),
-        },
+        withLikeness<MaskValue>(
+          {
+            kind: 'mask',
+            label: labelOf(call),
+            shapes,
+            mask: (name) => call.graph.constant(selected.value.has(name)),
+            constant: (name) => selected.value.has(name),
+          },
+          (name) => (shapes.has(name) ? `${selected.value.has(name)} ${shapes.get(name)!.join()}` : undefined),
+        ),
       ],
       selected.diagnostics,
     )

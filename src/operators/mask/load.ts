@@ -2,8 +2,10 @@ import { maskOfSmallFloats } from '../../base/catalogue/operators.js'
 import { failed, ok } from '../../base/result.js'
 import { DTYPES } from '../../tensor/dtype.js'
 import { labelOf, modelsOf } from '../call-arguments.js'
+import { likenessOf, withLikeness } from '../likeness.js'
 import type { Operator } from '../operator.js'
 import { model } from '../params.js'
+import type { MaskValue } from '../value.js'
 
 /** A mask from a file. */
 export const load: Operator = {
@@ -24,16 +26,19 @@ export const load: Operator = {
     const packed = [...file.tensors.values()].find(({ dtype }) => DTYPES[dtype].bits % 8 !== 0)
     if (packed !== undefined) return failed(maskOfSmallFloats(call.at('file'), packed.name, packed.dtype))
     return ok([
-      {
-        kind: 'mask',
-        label: labelOf(call),
-        shapes: new Map([...file.tensors].map(([name, { shape }]) => [name, shape])),
-        mask: (name) => {
-          const x = file.tensor(name)
-          return x.type === 'read' ? g.readMask(x.view) : g.not(g.compare('equal', x, 0))
+      withLikeness<MaskValue>(
+        {
+          kind: 'mask',
+          label: labelOf(call),
+          shapes: new Map([...file.tensors].map(([name, { shape }]) => [name, shape])),
+          mask: (name) => {
+            const x = file.tensor(name)
+            return x.type === 'read' ? g.readMask(x.view) : g.not(g.compare('equal', x, 0))
+          },
+          constant: () => undefined,
         },
-        constant: () => undefined,
-      },
+        likenessOf(file),
+      ),
     ])
   },
 }

@@ -218,7 +218,7 @@ const combine = (merge: Merge, base: Tensor, shares: readonly Share[]): Tensor |
         entries.map(({ kept, weight }) => ({ where: kept, weight })),
       ),
     )
-  return weightSumProblem(subject.at('models'), subject.name, divisor) ?? land(g.div(sum, divisor))
+  return weightSumProblem(subject, divisor) ?? land(g.div(sum, divisor))
 }
 
 const RULES =

@@ -57,7 +57,7 @@ export const fisher = defineOperator({
   ],
   build: (g, { models: all }, { epsilon, normalize }, subject) => {
     const present = all.map((m, i) => ({ ...m, i })).filter(({ weight }) => weight > 0)
-    if (present.length === 0) return weightSumProblem(subject.at('models'), subject.name, 0)!
+    if (present.length === 0) return weightSumProblem(subject, 0)!
     const [first] = present
     const scales: readonly (Scalar | number)[] = normalize
       ? present.map(({ statistics: f, weight, i }) =>

@@ -60,15 +60,13 @@ export const linear = defineOperator({
       expect: [-1, -1],
     },
   ],
-  build: (g, { models }, { normalize }, { name, at }) => {
+  build: (g, { models }, { normalize }, subject) => {
     const present = models.filter(({ weight }) => weight !== 0)
     const given = present.map(({ weight }) => weight)
     const add = (weights: readonly number[]): Tensor =>
       present.reduce<Tensor>((y, { x }, i) => g.add(y, g.mul(x, weights[i]!)), g.fill(0))
     if (!normalize) return add(given)
     const { weights, sum } = proportionsOf(given)
-    return (
-      weightSumProblem(at('models'), name, sum) ?? (present.length === 1 ? present[0]!.x : g.div(add(weights), sum))
-    )
+    return weightSumProblem(subject, sum) ?? (present.length === 1 ? present[0]!.x : g.div(add(weights), sum))
   },
 })

@@ -91,10 +91,11 @@ export const regmean = defineOperator({
       expect: [2, 4],
     },
   ],
-  build: (g, { models: all }, { alpha }, { name, shape, at }) => {
+  build: (g, { models: all }, { alpha }, subject) => {
+    const { shape, at } = subject
     const present = all.filter(({ weight }) => weight > 0)
     const { weights, sum } = proportionsOf(present.map(({ weight }) => weight))
-    const unweighted = weightSumProblem(at('models'), name, present.length === 0 ? 0 : sum)
+    const unweighted = weightSumProblem(subject, present.length === 0 ? 0 : sum)
     if (unweighted !== undefined) return unweighted
     const [first, ...others] = present
     if (others.length === 0) return first!.x
@@ -105,7 +106,7 @@ export const regmean = defineOperator({
         (y, { x }, i) => g.add(y, g.mul(g.sub(x, first!.x), weights[i + 1]! / sum)),
         first!.x,
       )
-    if (grams.length < present.length) return someStatistics(at('models'), name)
+    if (grams.length < present.length) return someStatistics(at('models'), subject.name)
     const square = [inputsOf(shape), inputsOf(shape)]
     const operands = present.flatMap(({ x }, i) => [
       { x, shape },

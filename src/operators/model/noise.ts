@@ -1,3 +1,4 @@
+import { noValuesForNoise } from '../../base/catalogue/model-operators.js'
 import { named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import type { PlacedPattern, Operator } from '../operator.js'
@@ -71,10 +72,16 @@ export const noise: Operator = {
   ...element,
   evaluate: (call) => {
     const at = call.at('op')
+    if (call.shared.layers !== undefined) return element.evaluate(call)
     const pattern: PlacedPattern = { text: VALUES, optional: false, at }
-    return element.evaluate({
+    const result = element.evaluate({
       ...call,
-      shared: { ...call.shared, layers: call.shared.layers ?? { type: 'layers', patterns: [pattern], at } },
+      shared: { ...call.shared, layers: { type: 'layers', patterns: [pattern], at } },
     })
+    // The user did not write the pattern, so a message about it would puzzle them.
+    return {
+      ...result,
+      diagnostics: result.diagnostics.map((d) => (d.code === 'pattern-selects-nothing' ? noValuesForNoise(at) : d)),
+    }
   },
 }

@@ -183,7 +183,7 @@ export const adapter = defineReport<Shown>({
           },
         }),
       },
-      [...tags.diagnostics, ...unscaled],
+      [...tags.diagnostics, ...changes.diagnostics, ...unscaled],
     )
   },
   draw: ({ document, changes }, figures) => {

@@ -26,6 +26,7 @@ export const createCompiledEngine = ({ programs, chunk }: CompiledOptions, kerne
   return {
     programs,
     chunk,
+    takesBlocks: true,
     pins: false,
     pin: () => undefined,
     grown: () => undefined,

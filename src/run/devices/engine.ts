@@ -17,6 +17,8 @@ export interface Engine {
   readonly programs: readonly Program[]
   /** Elements of one run; fewer once a device has run out of memory. */
   readonly chunk: number
+  /** True where a run may have more elements than a chunk: it keeps nothing of them but inputs and outputs. */
+  readonly takesBlocks: boolean
   /** True where memory that is handed to `pin` is copied faster. */
   readonly pins: boolean
   /**

@@ -78,6 +78,7 @@ export const createOnnxEngine = (
     get chunk() {
       return chunk
     },
+    takesBlocks: false,
     pins: pinning !== undefined,
     pin: (view) => void pinning?.pin(view),
     grown: (buffer) => pinning?.check(buffer),

@@ -294,6 +294,7 @@ describe('a build', () => {
           get chunk() {
             return engine.chunk
           },
+          takesBlocks: engine.takesBlocks,
           pins: true,
           pin: ({ byteOffset, byteLength }) => void pinned.push({ from: byteOffset, to: byteOffset + byteLength }),
           grown: () => {

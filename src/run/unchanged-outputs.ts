@@ -1,0 +1,36 @@
+import { outputUnchanged } from '../base/catalogue/run.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import type { Digest } from '../base/digest.js'
+import type { Plan, Target } from '../plan/plan.js'
+import type { OpenedInput } from '../plan/inputs.js'
+import type { TensorInfo } from '../tensor/info.js'
+import type { Ledger } from './digest-ledger.js'
+
+/** True for a tensor that is more than a copy of a stored one. */
+const isComputed = ({ value, dtype, elements }: Target): boolean =>
+  elements > 0 && !(value.type === 'read' && value.view.tensor.dtype === dtype)
+
+/**
+ * Says of outputs of recipes with adapters that were computed and came out as a stored model is, byte by byte: baking has
+ * changed nothing.
+ */
+export const warnOfUnchanged = (
+  { outputs, targets, settings, digestOf }: Pick<Plan, 'outputs' | 'targets' | 'settings' | 'digestOf'>,
+  ledger: Ledger,
+): Diagnostic[] => {
+  const stored = (tensor: TensorInfo): Digest | undefined => digestOf(tensor) ?? ledger.digest(tensor.file, tensor.name)
+  return outputs.flatMap(({ label, kept, setting }, i) => {
+    const inputs = [...settings[setting]!.inputs.values()]
+    const bakes = kept === undefined && inputs.some(({ kind }) => kind === 'adapter')
+    const computed = bakes ? targets[i]!.filter(isComputed) : []
+    const isIn =
+      ({ file }: OpenedInput) =>
+      ({ tensor: name, path, dtype }: Target): boolean => {
+        const tensor = file.tensors.get(name)
+        const digest = ledger.digest(path, name)
+        return tensor?.dtype === dtype && digest !== undefined && digest === stored(tensor)
+      }
+    const same = computed.length === 0 ? undefined : inputs.find((input) => computed.every(isIn(input)))
+    return same === undefined ? [] : [outputUnchanged(label, computed.length, same.name)]
+  })
+}
