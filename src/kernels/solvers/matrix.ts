@@ -82,18 +82,26 @@ const tiles = (): Tiles => {
 
 /** Lays `m` out in groups of four rows, each along its columns; rows that are not there are 0. */
 const pack = (to: Float64Array, { values, rows, columns, first, rowStep, columnStep }: Matrix, sign: number): void => {
-  for (let i = 0; i < rows; i += 4) {
-    const there = Math.min(4, rows - i)
-    let at = i * columns
-    let p = first + i * rowStep
+  const whole = rows - (rows % 4)
+  for (let i = 0, at = 0; i < whole; i += 4) {
     // Four rows at a time: those of a transposed matrix are next to each other.
+    let p = first + i * rowStep
     for (let l = 0; l < columns; l++, at += 4, p += columnStep) {
       to[at] = sign * values[p]!
-      to[at + 1] = there > 1 ? sign * values[p + rowStep]! : 0
-      to[at + 2] = there > 2 ? sign * values[p + 2 * rowStep]! : 0
-      to[at + 3] = there > 3 ? sign * values[p + 3 * rowStep]! : 0
+      to[at + 1] = sign * values[p + rowStep]!
+      to[at + 2] = sign * values[p + 2 * rowStep]!
+      to[at + 3] = sign * values[p + 3 * rowStep]!
     }
   }
+  if (whole === rows) return
+  to.fill(0, whole * columns, (whole + 4) * columns)
+  for (let i = whole; i < rows; i++)
+    for (
+      let l = 0, at = whole * columns + (i - whole), p = first + i * rowStep;
+      l < columns;
+      l++, at += 4, p += columnStep
+    )
+      to[at] = sign * values[p]!
 }
 
 const multipleOf4 = (n: number): number => Math.ceil(n / 4) * 4

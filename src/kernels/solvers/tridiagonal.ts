@@ -76,13 +76,18 @@ const reduceColumn = ({ s, n, diagonal, beside, factors, vs, ws, start, width }:
   for (let i = k + 2; i < n; i++) v[i] = s[i * n + k]! / first
   for (let i = k + 1; i < n; i++) s[i * n + k] = v[i]!
   const w = timesTrailing(s, v, n, k + 1)
-  for (let l = 0; l < j; l++) {
-    let [byW, byV] = [0, 0]
-    for (let i = k + 1; i < n; i++) {
-      byW += ws[i * width + l]! * v[i]!
-      byV += vs[i * width + l]! * v[i]!
+  const [byW, byV] = [new Float64Array(j), new Float64Array(j)]
+  for (let i = k + 1, row = i * width; i < n; i++, row += width) {
+    const x = v[i]!
+    for (let l = 0; l < j; l++) {
+      byW[l]! += ws[row + l]! * x
+      byV[l]! += vs[row + l]! * x
     }
-    for (let i = k + 1; i < n; i++) w[i]! -= vs[i * width + l]! * byW + ws[i * width + l]! * byV
+  }
+  for (let i = k + 1, row = i * width; i < n; i++, row += width) {
+    let x = w[i]!
+    for (let l = 0; l < j; l++) x -= vs[row + l]! * byW[l]! + ws[row + l]! * byV[l]!
+    w[i] = x
   }
   let dot = 0
   for (let i = k + 1; i < n; i++) dot += w[i]! * v[i]!
@@ -98,12 +103,24 @@ const timesTrailing = (s: Float64Array, v: Float64Array, n: number, first: numbe
   const product = new Float64Array(n)
   let i = first
   for (; i + 4 <= n; i += 4) {
-    const [a, b, c, d] = [i * n, (i + 1) * n, (i + 2) * n, (i + 3) * n]
-    const [va, vb, vc, vd] = [v[i]!, v[i + 1]!, v[i + 2]!, v[i + 3]!]
-    let [sa, sb, sc, sd] = [0, 0, 0, 0]
+    const a = i * n
+    const b = a + n
+    const c = b + n
+    const d = c + n
+    const va = v[i]!
+    const vb = v[i + 1]!
+    const vc = v[i + 2]!
+    const vd = v[i + 3]!
+    let sa = 0
+    let sb = 0
+    let sc = 0
+    let sd = 0
     for (let j = first; j < i; j++) {
       const own = v[j]!
-      const [xa, xb, xc, xd] = [s[a + j]!, s[b + j]!, s[c + j]!, s[d + j]!]
+      const xa = s[a + j]!
+      const xb = s[b + j]!
+      const xc = s[c + j]!
+      const xd = s[d + j]!
       sa += xa * own
       sb += xb * own
       sc += xc * own
