@@ -43,16 +43,20 @@ export const bytesOfSolve = ({ measure, rows }: PlannedSolve): number => {
   return Math.ceil(share * (own + solver.workspace(shapes, shape, settings, dtypes)))
 }
 
-/** Bytes that the calls of solvers at one time may take together, but for one that takes more by itself. */
-const MOST_BYTES = 300e6
+/**
+ * Bytes that the calls of solvers at one time may take together, but for one that takes more by itself: more than the
+ * least only where there is so much to solve.
+ */
+const [LEAST_BYTES, MOST_BYTES] = [128e6, 300e6]
 
 /** Bytes that the solvers of a plan may take together at a time. */
 export const solvingBytes = (solves: readonly PlannedSolve[]): number => {
+  if (solves.length === 0) return 0
   let [total, most] = [0, 0]
   for (const solve of solves) {
     const bytes = bytesOfSolve(solve)
     total += panelsOf(solve) * bytes
     most = Math.max(most, bytes)
   }
-  return Math.max(most, Math.min(MOST_BYTES, total))
+  return Math.max(LEAST_BYTES, most, Math.min(MOST_BYTES, total))
 }
