@@ -1,4 +1,5 @@
 import type { BlockGrid } from '../tensor/block-grid.js'
+import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { View } from '../tensor/view.js'
 import type { Product } from './products.js'
@@ -57,8 +58,16 @@ export interface Solver {
     settings: readonly number[],
     shape: readonly number[],
   ): Float32Array | Float64Array | SolverProblem
-  /** Bytes it takes besides its operands and its result. */
-  workspace(operands: readonly (readonly number[])[], shape: readonly number[], settings: readonly number[]): number
+  /**
+   * Bytes it takes besides its operands and its result; of an operand that is read as it is stored the dtype is known, of
+   * others it is F32.
+   */
+  workspace(
+    operands: readonly (readonly number[])[],
+    shape: readonly number[],
+    settings: readonly number[],
+    dtypes: readonly Dtype[],
+  ): number
 }
 
 /** A function and its arguments. */

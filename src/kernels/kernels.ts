@@ -99,6 +99,12 @@ export type Kernels = KernelMemory & {
    */
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
   /**
+   * Solves triangular equations for a strip of eight rows of f64, which lies column by column: column j becomes what is
+   * left of it without the columns before it (after it, if `backward` is 1), each multiplied by its number in row j of
+   * `factors`, divided by the number that row has at j; `width` columns, and as many rows of `factors`.
+   */
+  readonly solveStrip: WasmExports['solveStrip']
+  /**
    * Turns neighbouring columns of a strip of eight rows of f64, which lies column by column: with i from `top` − 1 down,
    * `count` times, column i + 1 becomes s·xᵢ + c·xᵢ₊₁ and column i becomes c·xᵢ − s·xᵢ₊₁; `turns` are pairs of c and s.
    */
@@ -120,9 +126,10 @@ export type Kernels = KernelMemory & {
   /**
    * Puts for each of n f32 of x what has its rank among other numbers in its place of y. `places` has for each value of
    * the upper 19 bits, both zeros as one, the next rank and where the run is that has it, as u32; a run is the first rank
-   * after it, the bits to put, and the bits of y that they replace. Runs lie one after the other.
+   * after it, the bits to put, and the bits of y that they replace. Runs lie one after the other. Where the run is `zeros`,
+   * whose first rank is `first`, the sign to put is a bit of `signs`, the lowest of a byte first.
    */
-  readonly putRanked: (y: number, x: number, n: number, places: number) => void
+  readonly putRanked: WasmExports['putRanked']
   /**
    * One step of Stockham's Fourier transform of `blocks` blocks of `size` complex f64, imaginary parts `imag` bytes behind
    * real ones: of r elements that are a share 1/r of the block apart the sums weighted by the powers of the r-th root of
@@ -216,6 +223,7 @@ export const loadKernels = (): Kernels => {
     exactRows: wasm.exactRows,
     areExact: (x, n, y, m) => wasm.areExact(x, n, y, m) !== 0,
     multiply: wasm.multiply,
+    solveStrip: wasm.solveStrip,
     rotate: wasm.rotate,
     rankRows: wasm.rankRows,
     // A zero whose sign is that of the first one met would depend on how elements are cut.

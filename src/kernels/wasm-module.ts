@@ -61,6 +61,7 @@ export type WasmExports = {
   readonly exactRows: MultiplyRows
   readonly areExact: (x: number, n: number, y: number, m: number) => number
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
+  readonly solveStrip: (strip: number, factors: number, width: number, backward: number) => void
   readonly rankRows: (x: number, rows: number, width: number, out: number, room: number) => void
   readonly greatest: (x: number, n: number, before: number) => number
   readonly least: (x: number, n: number, before: number) => number
@@ -68,7 +69,15 @@ export type WasmExports = {
   readonly ranksRoom: { readonly value: number }
   readonly rotate: (strip: number, top: number, count: number, turns: number) => void
   readonly countOrdered: (x: number, n: number, counts: number) => number
-  readonly putRanked: (y: number, x: number, n: number, places: number) => void
+  readonly putRanked: (
+    y: number,
+    x: number,
+    n: number,
+    places: number,
+    zeros: number,
+    first: number,
+    signs: number,
+  ) => void
   readonly fourierStep: (
     radix: number,
     from: number,

@@ -34,21 +34,29 @@ export const panelsOf = ({ measure, rows }: PlannedSolve): number => Math.ceil(r
  * Bytes that one call of a solver takes: operands and result in float32 and float64, or where the result takes the place
  * of an operand in float32 alone, and what it needs besides.
  */
-export const bytesOfSolve = ({ measure: { solver, shape, shapes, settings }, rows }: PlannedSolve): number => {
+export const bytesOfSolve = ({ measure, rows }: PlannedSolve): number => {
+  const { solver, operands, shape, shapes, settings } = measure
   const share = rows / rowsOf(shape)
   const elements = [...shapes, shape].reduce((n, s) => n + sizeOf(s), 0)
   const own = solver.overwrites === true ? 4 * (elements - sizeOf(shape)) : 12 * elements
-  return Math.ceil(share * (own + solver.workspace(shapes, shape, settings)))
+  const dtypes = operands.map((x) => (x.type === 'read' ? x.view.tensor.dtype : 'F32'))
+  return Math.ceil(share * (own + solver.workspace(shapes, shape, settings, dtypes)))
 }
 
-/** Bytes that the calls of solvers at one time may take together, but for one that takes more by itself. */
-const MOST_BYTES = 128e6
+/**
+ * Bytes that the calls of solvers at one time may take together, but for one that takes more by itself: more than the
+ * least only where there is so much to solve.
+ */
+const [LEAST_BYTES, MOST_BYTES] = [128e6, 300e6]
 
 /** Bytes that the solvers of a plan may take together at a time. */
-export const solvingBytes = (solves: readonly PlannedSolve[]): number =>
-  solves.length === 0
-    ? 0
-    : Math.max(
-        MOST_BYTES,
-        solves.reduce((most, s) => Math.max(most, bytesOfSolve(s)), 0),
-      )
+export const solvingBytes = (solves: readonly PlannedSolve[]): number => {
+  if (solves.length === 0) return 0
+  let [total, most] = [0, 0]
+  for (const solve of solves) {
+    const bytes = bytesOfSolve(solve)
+    total += panelsOf(solve) * bytes
+    most = Math.max(most, bytes)
+  }
+  return Math.max(LEAST_BYTES, most, Math.min(MOST_BYTES, total))
+}

@@ -1,7 +1,10 @@
-import { addProduct, part, transposed, type Matrix } from './matrix.js'
+import { addProduct, part, solverKernels, transposed, type Matrix } from './matrix.js'
 
 /** Columns that are worked on at a time. */
 const PANEL = 64
+
+/** Rows whose equations are solved at a time. */
+const STRIP = 8
 
 /** A pivot below this share of the greatest element of the diagonal is nothing but rounding. */
 const LEAST_PIVOT = 1e-13
@@ -23,16 +26,47 @@ export const factorize = (s: Matrix): boolean => {
       if (!(pivot > LEAST_PIVOT * greatest)) return false
       const root = Math.sqrt(pivot)
       values[at(j, j)] = root
-      for (let i = j + 1; i < n; i++) {
+      for (let i = j + 1; i < end; i++) {
         let sum = values[at(i, j)]!
         for (let l = start; l < j; l++) sum -= values[at(i, l)]! * values[at(j, l)]!
         values[at(i, j)] = sum / root
       }
     }
     const below = part(s, end, n - end, start, end - start)
+    solveTriangle(below, part(s, start, end - start, start, end - start), false)
     if (end < n) addProduct(part(s, end, n - end, end, n - end), below, transposed(below), -1, true)
   }
   return true
+}
+
+let room: { readonly strip: number; readonly factors: number } | undefined
+
+/**
+ * Replaces each row x of a matrix by the y with y·Lᵀ = x, or y·L = x if `backward`, L the lower triangle of a matrix of at
+ * most {@link PANEL} rows.
+ */
+const solveTriangle = (
+  x: Matrix,
+  { values, rows: width, first, rowStep, columnStep }: Matrix,
+  backward: boolean,
+): void => {
+  const kernels = solverKernels()
+  room ??= { strip: kernels.alloc(8 * STRIP * PANEL), factors: kernels.alloc(8 * PANEL * PANEL) }
+  const strip = kernels.view(Float64Array, room.strip, STRIP * width)
+  const factors = kernels.view(Float64Array, room.factors, width * width)
+  for (let i = 0; i < width; i++)
+    for (let j = 0; j <= i; j++)
+      factors[backward ? j * width + i : i * width + j] = values[first + i * rowStep + j * columnStep]!
+  for (let row = 0; row < x.rows; row += STRIP) {
+    const height = Math.min(STRIP, x.rows - row)
+    if (height < STRIP) strip.fill(0)
+    const start = x.first + row * x.rowStep
+    for (let i = 0; i < height; i++)
+      for (let j = 0; j < width; j++) strip[j * STRIP + i] = x.values[start + i * x.rowStep + j * x.columnStep]!
+    kernels.solveStrip(room.strip, room.factors, width, backward ? 1 : 0)
+    for (let i = 0; i < height; i++)
+      for (let j = 0; j < width; j++) x.values[start + i * x.rowStep + j * x.columnStep] = strip[j * STRIP + i]!
+  }
 }
 
 /**
@@ -41,7 +75,6 @@ export const factorize = (s: Matrix): boolean => {
  */
 export const solveRows = (x: Matrix, factor: Matrix): void => {
   const { columns: n } = x
-  const l = (i: number, j: number): number => factor.values[factor.first + i * factor.rowStep + j]!
   const starts = Array.from({ length: Math.ceil(n / PANEL) }, (_, i) => i * PANEL)
   const widthAt = (start: number): number => Math.min(PANEL, n - start)
   // z·Lᵀ = x, from the left: what is known is taken off the columns of a panel at once.
@@ -49,14 +82,7 @@ export const solveRows = (x: Matrix, factor: Matrix): void => {
     const width = widthAt(start)
     const own = part(x, 0, x.rows, start, width)
     if (start > 0) addProduct(own, part(x, 0, x.rows, 0, start), transposed(part(factor, start, width, 0, start)), -1)
-    for (let row = 0; row < x.rows; row++) {
-      const at = own.first + row * own.rowStep
-      for (let j = 0; j < width; j++) {
-        let sum = x.values[at + j]!
-        for (let k = 0; k < j; k++) sum -= x.values[at + k]! * l(start + j, start + k)
-        x.values[at + j] = sum / l(start + j, start + j)
-      }
-    }
+    solveTriangle(own, part(factor, start, width, start, width), false)
   }
   // y·L = z, from the right.
   for (const start of starts.toReversed()) {
@@ -64,13 +90,6 @@ export const solveRows = (x: Matrix, factor: Matrix): void => {
     const own = part(x, 0, x.rows, start, width)
     const end = start + width
     if (end < n) addProduct(own, part(x, 0, x.rows, end, n - end), part(factor, end, n - end, start, width), -1)
-    for (let row = 0; row < x.rows; row++) {
-      const at = own.first + row * own.rowStep
-      for (let j = width - 1; j >= 0; j--) {
-        let sum = x.values[at + j]!
-        for (let k = j + 1; k < width; k++) sum -= x.values[at + k]! * l(start + k, start + j)
-        x.values[at + j] = sum / l(start + j, start + j)
-      }
-    }
+    solveTriangle(own, part(factor, start, width, start, width), true)
   }
 }

@@ -8,11 +8,8 @@ const NEGATIVE_ZERO = VALUES / 2 - 1
 
 /** Numbers that are copied to the kernels' memory at a time. */
 const CHUNK = 1 << 14
-/** The most runs of equal numbers: each value is one, and zeros of both signs by turns may be many. */
-const MOST_RUNS = 1.25 * VALUES
-
-/** Bytes of the tables in the kernels' memory. */
-export const COUNTED_ORDER_BYTES = 4 * VALUES + 8 * VALUES + 12 * MOST_RUNS + 8 * CHUNK
+/** Bytes of the kernels' memory for so many numbers: counts, places, runs, signs of zeros, and what is at work. */
+export const countedOrderBytes = (n: number): number => (4 + 8 + 12) * VALUES + 8 * CHUNK + Math.ceil(n / 8)
 
 /** Magnitudes in ascending order, numbered from 1: those from one to another, or all others. */
 export interface MagnitudeRegion {
@@ -27,11 +24,12 @@ export interface MagnitudeRegion {
  */
 export const putInOrder = (a: Float32Array, b: Float32Array, region: MagnitudeRegion): boolean => {
   const kernels = solverKernels()
-  const counts = roomFor(COUNTED_ORDER_BYTES)
+  const counts = roomFor(countedOrderBytes(a.length))
   const places = counts + 4 * VALUES
   const runs = places + 8 * VALUES
-  const x = runs + 12 * MOST_RUNS
+  const x = runs + 12 * VALUES
   const y = x + 4 * CHUNK
+  const signs = y + 4 * CHUNK
   const count = (numbers: Float32Array): Uint32Array | undefined => {
     const found = kernels.view(Uint32Array, counts, VALUES).fill(0)
     for (let start = 0; start < numbers.length; start += CHUNK) {
@@ -42,16 +40,23 @@ export const putInOrder = (a: Float32Array, b: Float32Array, region: MagnitudeRe
     return found
   }
   const own = count(a)
-  const written = own === undefined ? undefined : writeRuns(a, own, kernels.view(Uint32Array, runs, 3 * MOST_RUNS))
-  const others = written === undefined ? undefined : count(b)
-  if (written === undefined || others === undefined) return false
+  if (own === undefined) return false
+  const hasSigns = own[NEGATIVE_ZERO]! > 0
+  if (hasSigns) writeSigns(a, kernels.view(Uint8Array, signs, Math.ceil(a.length / 8)))
+  joinZeros(own)
+  const written = writeRuns(own, kernels.view(Uint32Array, runs, 3 * VALUES))
+  const others = count(b)
+  if (others === undefined) return false
+  joinZeros(others)
   limitTo(region, written)
   writePlaces(others, written, kernels.view(Uint32Array, places, 2 * VALUES), runs)
+  const zero = firstAbove(written)
+  const [zeros, first] = [hasSigns ? runs + 4 * zero : 0, zero === 0 ? 0 : written[zero - 3]!]
   for (let start = 0; start < b.length; start += CHUNK) {
-    const [from, to] = [b.subarray(start, start + CHUNK), a.subarray(start, start + CHUNK)]
-    kernels.view(Float32Array, x, CHUNK).set(from)
+    const to = a.subarray(start, start + CHUNK)
+    kernels.view(Float32Array, x, CHUNK).set(b.subarray(start, start + CHUNK))
     kernels.view(Float32Array, y, CHUNK).set(to)
-    kernels.putRanked(y, x, to.length, places)
+    kernels.putRanked(y, x, to.length, places, zeros, first, signs)
     to.set(kernels.view(Float32Array, y, to.length))
   }
   return true
@@ -61,37 +66,38 @@ export const putInOrder = (a: Float32Array, b: Float32Array, region: MagnitudeRe
 const bitsOf = (value: number): number =>
   (value <= NEGATIVE_ZERO ? ~(value * (LOWER + 1) + LOWER) : value * (LOWER + 1) - 2 ** 31) >>> 0
 
-/** How many zeros of one sign follow each other, by turns and first those of +0; undefined if their sign changes too often. */
-const signsOfZeros = (x: Float32Array): readonly number[] | undefined => {
+/** Writes a bit for each zero, set where it is negative. */
+const writeSigns = (x: Float32Array, signs: Uint8Array): void => {
+  signs.fill(0)
   const bits = new Int32Array(x.buffer, x.byteOffset, x.length)
-  const lengths = [0]
+  let zeros = 0
   for (let i = 0; i < bits.length; i++) {
     if (bits[i]! << 1 !== 0) continue
-    if ((bits[i] === 0) === (lengths.length % 2 === 1)) lengths[lengths.length - 1]! += 1
-    else if (lengths.push(1) > MOST_RUNS - VALUES) return undefined
+    if (bits[i] !== 0) signs[zeros >>> 3]! |= 1 << (zeros & 7)
+    zeros += 1
   }
-  return lengths
+}
+
+/** Adds negative zeros to the positive ones, with which they are in the order of their indices. */
+const joinZeros = (counts: Uint32Array): void => {
+  counts[NEGATIVE_ZERO + 1]! += counts[NEGATIVE_ZERO]!
+  counts[NEGATIVE_ZERO] = 0
 }
 
 /**
  * Writes numbers in ascending order as runs of equal ones: the first rank after each, its bits, and bits that are all set.
- * Zeros of both signs are in the order of their indices. Gives what is written; undefined if it is too much.
+ * Gives what is written.
  */
-const writeRuns = (x: Float32Array, counts: Uint32Array, runs: Uint32Array): Uint32Array | undefined => {
-  const signs = counts[NEGATIVE_ZERO] === 0 ? [counts[NEGATIVE_ZERO + 1]!] : signsOfZeros(x)
-  if (signs === undefined) return undefined
+const writeRuns = (counts: Uint32Array, runs: Uint32Array): Uint32Array => {
   let [at, end] = [0, 0]
-  const add = (count: number, bits: number): void => {
-    if (count === 0) return
-    end += count
+  for (let value = 0; value < VALUES; value++) {
+    if (counts[value] === 0) continue
+    end += counts[value]!
     runs[at] = end
-    runs[at + 1] = bits
+    runs[at + 1] = bitsOf(value)
     runs[at + 2] = 2 ** 32 - 1
     at += 3
   }
-  for (let value = 0; value < NEGATIVE_ZERO; value++) add(counts[value]!, bitsOf(value))
-  for (const [turn, length] of signs.entries()) add(length, turn % 2 === 0 ? 0 : 2 ** 31)
-  for (let value = NEGATIVE_ZERO + 2; value < VALUES; value++) add(counts[value]!, bitsOf(value))
   return runs.subarray(0, at)
 }
 
@@ -107,10 +113,16 @@ const limitTo = ({ from, to, inside }: MagnitudeRegion, runs: Uint32Array): void
 /** The bits of a magnitude: integers in the order of magnitudes. */
 const sizeBits = (bits: number): number => bits & (2 ** 31 - 1)
 
+/** Where the first run is that is not below 0. */
+const firstAbove = (runs: Uint32Array): number => {
+  let at = 0
+  while (at < runs.length && runs[at + 1]! >= 2 ** 31) at += 3
+  return at
+}
+
 /** The bits of the k-th least magnitude, from 1; −1, which none reaches, for the 0-th. */
 const magnitudeAt = (runs: Uint32Array, k: number): number => {
-  let above = 0
-  while (above < runs.length && runs[above + 1]! > 2 ** 31) above += 3
+  let above = firstAbove(runs)
   let below = above - 3
   let found = -1
   for (let taken = 0; taken < k;) {
@@ -126,8 +138,6 @@ const magnitudeAt = (runs: Uint32Array, k: number): number => {
 
 /** Writes for each value the rank of the first number that has it and where in memory the run is in which that rank lies. */
 const writePlaces = (counts: Uint32Array, runs: Uint32Array, places: Uint32Array, runsAt: number): void => {
-  counts[NEGATIVE_ZERO + 1]! += counts[NEGATIVE_ZERO]!
-  counts[NEGATIVE_ZERO] = 0
   let [rank, run] = [0, 0]
   for (let value = 0; value < VALUES; value++) {
     if (counts[value] === 0) continue

@@ -1,10 +1,14 @@
 import type { Solver } from '../../graph/expression.js'
+import type { Dtype } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
-import { COUNTED_ORDER_BYTES, putInOrder, type MagnitudeRegion } from './counted-order.js'
+import { countedOrderBytes, putInOrder, type MagnitudeRegion } from './counted-order.js'
 import { createSorter, sorterBytes } from './sort.js'
 
 /** Tensors smaller than this are sorted: tables of all values would take longer. */
 const SMALL = 1 << 16
+
+/** Those of larger ones can be counted where they are stored so. */
+const FEW_DIGITS: readonly Dtype[] = ['F16', 'BF16', 'F8_E4M3', 'F8_E5M2']
 
 /**
  * Gives the elements of A the order of those of B: the r-th least element of B has, in the result, the r-th least of A,
@@ -17,7 +21,12 @@ export const redistribution: Solver = {
   version: 1,
   takes: 'all',
   overwrites: true,
-  workspace: (_, shape) => 8 * sizeOf(shape) + sorterBytes(sizeOf(shape)) + COUNTED_ORDER_BYTES,
+  workspace: (_, shape, _settings, dtypes) => {
+    const n = sizeOf(shape)
+    const sorting = 8 * n + sorterBytes(n)
+    if (n < SMALL) return sorting
+    return countedOrderBytes(n) + (dtypes.every((dtype) => FEW_DIGITS.includes(dtype)) ? 0 : sorting)
+  },
   solve: ([first, second], [from = 0, to = 0, inside = 1]) => {
     const [a, b] = [first!, second!].map(({ values }) =>
       values instanceof Float32Array ? values : new Float32Array(values),

@@ -76,13 +76,18 @@ const reduceColumn = ({ s, n, diagonal, beside, factors, vs, ws, start, width }:
   for (let i = k + 2; i < n; i++) v[i] = s[i * n + k]! / first
   for (let i = k + 1; i < n; i++) s[i * n + k] = v[i]!
   const w = timesTrailing(s, v, n, k + 1)
-  for (let l = 0; l < j; l++) {
-    let [byW, byV] = [0, 0]
-    for (let i = k + 1; i < n; i++) {
-      byW += ws[i * width + l]! * v[i]!
-      byV += vs[i * width + l]! * v[i]!
+  const [byW, byV] = [new Float64Array(j), new Float64Array(j)]
+  for (let i = k + 1, row = i * width; i < n; i++, row += width) {
+    const x = v[i]!
+    for (let l = 0; l < j; l++) {
+      byW[l]! += ws[row + l]! * x
+      byV[l]! += vs[row + l]! * x
     }
-    for (let i = k + 1; i < n; i++) w[i]! -= vs[i * width + l]! * byW + ws[i * width + l]! * byV
+  }
+  for (let i = k + 1, row = i * width; i < n; i++, row += width) {
+    let x = w[i]!
+    for (let l = 0; l < j; l++) x -= vs[row + l]! * byW[l]! + ws[row + l]! * byV[l]!
+    w[i] = x
   }
   let dot = 0
   for (let i = k + 1; i < n; i++) dot += w[i]! * v[i]!
@@ -93,20 +98,62 @@ const reduceColumn = ({ s, n, diagonal, beside, factors, vs, ws, start, width }:
   }
 }
 
-/** The product of the symmetric matrix from row and column `first` on with a vector. */
+/** The product of the symmetric matrix from row and column `first` on with a vector: four rows at a time, in order. */
 const timesTrailing = (s: Float64Array, v: Float64Array, n: number, first: number): Float64Array => {
   const product = new Float64Array(n)
-  for (let i = first; i < n; i++) {
-    const [row, vi] = [i * n, v[i]!]
-    let sum = 0
+  let i = first
+  for (; i + 4 <= n; i += 4) {
+    const a = i * n
+    const b = a + n
+    const c = b + n
+    const d = c + n
+    const va = v[i]!
+    const vb = v[i + 1]!
+    const vc = v[i + 2]!
+    const vd = v[i + 3]!
+    let sa = 0
+    let sb = 0
+    let sc = 0
+    let sd = 0
     for (let j = first; j < i; j++) {
-      const x = s[row + j]!
-      sum += x * v[j]!
-      product[j]! += x * vi
+      const own = v[j]!
+      const xa = s[a + j]!
+      const xb = s[b + j]!
+      const xc = s[c + j]!
+      const xd = s[d + j]!
+      sa += xa * own
+      sb += xb * own
+      sc += xc * own
+      sd += xd * own
+      product[j] = product[j]! + xa * va + xb * vb + xc * vc + xd * vd
     }
-    product[i]! += sum + s[row + i]! * vi
+    addRow(product, s, v, n, i, i, sa)
+    addRow(product, s, v, n, i + 1, i, sb)
+    addRow(product, s, v, n, i + 2, i, sc)
+    addRow(product, s, v, n, i + 3, i, sd)
   }
+  for (; i < n; i++) addRow(product, s, v, n, i, first, 0)
   return product
+}
+
+/** Adds what row i of a symmetric matrix makes of a vector from column `first` on; `before` is what it makes of those before. */
+const addRow = (
+  product: Float64Array,
+  s: Float64Array,
+  v: Float64Array,
+  n: number,
+  i: number,
+  first: number,
+  before: number,
+): void => {
+  const [row, vi] = [i * n, v[i]!]
+  let sum = before
+  for (let j = first; j < i; j++) {
+    const x = s[row + j]!
+    sum += x * v[j]!
+    product[j]! += x * vi
+  }
+  product[i]! += sum + s[row + i]! * vi
 }
 
 /** The product of all reflections, those of a panel at once as I − V·T·Vᵀ. */

@@ -6,7 +6,7 @@ export { firstMasked16, firstMasked32, firstMasked64, firstMasked8 } from './che
 export { areExact, exactRows, lowRankRows } from './product'
 export { importanceOfRows } from './divergence'
 export { greatest, least } from './extremes'
-export { multiply } from './matrix'
+export { multiply, solveStrip } from './matrix'
 export { rankRows, ranksRoom } from './ranks'
 export { rotate } from './rotations'
 export { countOrdered, putRanked } from './order'

@@ -49,3 +49,35 @@ export function multiply(c: usize, a: usize, b: usize, m: u32, n: u32, k: u32): 
     }
   }
 }
+
+/**
+ * Solves triangular equations for a strip of eight rows, which lies column by column: column j becomes what is left of it
+ * without the columns before it (after it, if `backward`), each multiplied by its number in row j of `factors`, divided by
+ * the number that row has at j.
+ */
+export function solveStrip(strip: usize, factors: usize, width: u32, backward: boolean): void {
+  const row = <usize>width << 3
+  for (let step: u32 = 0; step < width; step++) {
+    const j = backward ? width - 1 - step : step
+    const own = strip + (<usize>j << 6)
+    const numbers = factors + <usize>j * row
+    let h0 = v128.load(own)
+    let h1 = v128.load(own, 16)
+    let h2 = v128.load(own, 32)
+    let h3 = v128.load(own, 48)
+    const end = numbers + (<usize>(backward ? width : j) << 3)
+    let at = backward ? own + 64 : strip
+    for (let k = numbers + (backward ? <usize>(j + 1) << 3 : 0); k < end; k += 8, at += 64) {
+      const c = v128.load64_splat(k)
+      h0 = f64x2.sub(h0, f64x2.mul(v128.load(at), c))
+      h1 = f64x2.sub(h1, f64x2.mul(v128.load(at, 16), c))
+      h2 = f64x2.sub(h2, f64x2.mul(v128.load(at, 32), c))
+      h3 = f64x2.sub(h3, f64x2.mul(v128.load(at, 48), c))
+    }
+    const d = v128.load64_splat(numbers + (<usize>j << 3))
+    v128.store(own, f64x2.div(h0, d))
+    v128.store(own, f64x2.div(h1, d), 16)
+    v128.store(own, f64x2.div(h2, d), 32)
+    v128.store(own, f64x2.div(h3, d), 48)
+  }
+}

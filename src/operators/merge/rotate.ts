@@ -103,7 +103,7 @@ export const rotate = defineOperator({
     if (alignment === alpha && (alpha === 0 || alpha === 1)) return alpha === 0 ? a : b
     if (shape.length < 2 || sizeOf(shape) === 0) return g.add(a, g.mul(g.sub(b, a), alpha))
     const matrix = matrixOf(shape)
-    const bytes = 36 * sizeOf(shape) + rotation.workspace([matrix, matrix], shape, [])
+    const bytes = 36 * sizeOf(shape) + rotation.workspace([matrix, matrix], shape, [], [])
     if (bytes > MOST_BYTES) return tooLargeToRotate(at('a'), name, shape, bytes, MOST_BYTES)
     const operands = [a, b].map((x) => ({ x, shape: matrix }))
     return g.solve(rotation, operands, [alignment, alpha, centralization], shape)

@@ -12,6 +12,7 @@ export const topKSum = defineOperator({
   summary: 'Gives the parameters of a model the order that another model has, within a region of magnitudes.',
   details: [
     'Over the flattened tensor, the parameter that is the r-th least of `b` gets the r-th least number of `a`, if the magnitude of that number lies in the region; all others keep `a`. Magnitudes of `a` are numbered in ascending order, and the region covers the share `width` of them from the share `offset` on; where it goes beyond the last, it goes on at the first. As in sd-mecha, the numbers at both of its ends belong to it; where it goes on at the first, they do not. Equal numbers are in the order of their positions.',
+    'Tensors of f16, bf16 and f8 are ordered by counting and take 8 bytes of memory for each element; others are sorted, which takes 32 bytes and 25 times as long.',
   ].join('\n'),
   source: 'sd-mecha 1.1.5, `top_k_tensor_sum`',
   output: 'model',
