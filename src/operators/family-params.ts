@@ -26,7 +26,8 @@ const SCOPE = {
 } as const
 
 const EQUAL = {
-  first: 'those of the lowest index, so that exactly `⌊density·n⌋` numbers are kept, as many as in mergekit',
+  first:
+    'those of the lowest index, so that exactly `⌊density·n⌋` numbers are kept, as many as in mergekit, which keeps at least one of each tensor',
   all: 'all, as in the TIES of MergeLM and sd-mecha',
   none: 'none, as in the magnitude masks of MergeLM',
 } as const

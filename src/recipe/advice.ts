@@ -9,6 +9,7 @@ import type { Operator } from '../operators/operator.js'
 import { findOperator, operators } from '../operators/index.js'
 import type { InputSpec, ParamSpec } from '../operators/params.js'
 import { adviseNames, adviseShape, mapOf, textOf, type Adviser } from './advice-shape.js'
+import { wordsOfAliases } from './words-of-aliases.js'
 import { DTYPE_WORDS, INPUT_WORDS, OP_WORDS, OUTPUT_WORDS, PARAMETER_WORDS } from './other-words.js'
 
 /** The numbers of a value, one for each model: of a list its own, else the same for all. */
@@ -57,6 +58,34 @@ const adviseWord = (
     )
   }
   return undefined
+}
+
+/** Advice on a word that the aliases of an operator explain. */
+const adviseAlias = (problem: Diagnostic, word: string, operator: Operator): Diagnostic | undefined => {
+  const found = wordsOfAliases(word, operator)
+  return found.length === 0
+    ? undefined
+    : say.wordsOfAliases(
+        problem,
+        found.map(({ alias: { name, from }, says }) => ({ name, from, says })),
+      )
+}
+
+/** Advice on a list where a number of each layer belongs. */
+const adviseList = (
+  advisers: Map<number, Adviser>,
+  entries: MapValue['entries'],
+  params: Readonly<Record<string, ParamSpec>>,
+): void => {
+  for (const [key, { value }] of entries) {
+    const spec = Object.hasOwn(params, key) ? params[key] : undefined
+    if (spec?.type !== 'number' || !('per' in spec) || value.type !== 'list') continue
+    const numbers = value.items.map(numberOf)
+    if (numbers.length > 1 && numbers.every((n) => n !== undefined))
+      advisers.set(value.range.start, (problem) =>
+        problem.code === 'no-such-form' ? say.listAsGradient(problem, key, numbers) : problem,
+      )
+  }
 }
 
 /** The key of a map that a word of other programs stands for. */
@@ -119,6 +148,7 @@ const adviseStepKey = (
     return say.ofEachModel(problem, key, namesIn(step.entries.get('models')?.value), shares(value))
   const word =
     adviseWord(problem, key, value, operator.params, taken) ??
+    adviseAlias(problem, key, operator) ??
     (many === undefined ? undefined : adviseWord(problem, key, value, many.each, new Set()))
   if (word !== undefined) return word
   const input = ownName(key, Object.keys(operator.inputs), INPUT_WORDS, step)
@@ -170,6 +200,7 @@ const adviseStep = (advisers: Map<number, Adviser>, step: { readonly key: number
       problem.code === 'unknown-choice' ? adviseOperator(problem, textOf(op.value)) : problem,
     )
   if (operator === undefined) return
+  adviseList(advisers, entries, operator.params)
   for (const [key, entry] of entries) {
     if (operator.params[key]?.type === 'dtypes') adviseDtype(advisers, entry.value)
     advisers.set(entry.key.start, (problem) => {
@@ -192,11 +223,13 @@ const adviseStep = (advisers: Map<number, Adviser>, step: { readonly key: number
     return value?.type === 'list' ? value.items : []
   })
   for (const item of each === undefined ? [] : items) {
+    adviseList(advisers, mapOf(item), each!)
     for (const [key, { key: range, value }] of mapOf(item)) {
       advisers.set(range.start, (problem) =>
         problem.code !== 'unknown-key'
           ? problem
           : (adviseWord(problem, key, value, each!, new Set(mapOf(item).keys())) ??
+            adviseAlias(problem, key, operator) ??
             (key === 'parameters' ? say.withoutNesting(problem, key, [...mapOf(value).keys()]) : problem)),
       )
     }

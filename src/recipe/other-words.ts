@@ -51,7 +51,7 @@ export const PARAMETER_WORDS: Readonly<Record<string, Readonly<Record<string, Tu
     multiplier: 'same',
     lambda: 'same',
   },
-  lambda: { lamda: 'same', scaling: 'same', scaling_factor: 'same', scale: 'same' },
+  lambda: { alpha: 'same', lamda: 'same', scaling: 'same', scaling_factor: 'same', scale: 'same' },
   threshold: { t: 'same' },
   width: { alpha: 'same' },
   offset: { beta: 'same' },

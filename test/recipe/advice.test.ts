@@ -42,6 +42,30 @@ test.each([
     'op: merge.dare, a: anime, b: photo, density: 0.1',
     'write `drop: 0.9`: `density: 0.1` elsewhere is the share that is kept, and `drop` is the share of the difference that is dropped',
   ],
+  [
+    'op: merge.ties, base: base, models: [anime, photo], alpha: 0.5',
+    'write `lambda: 0.5`, which is what smelt calls `alpha`',
+  ],
+  [
+    'op: merge.ties, base: base, models: [anime, photo], param_value_mask_rate: 0.8',
+    'for `ties_merging` of MergeLM: `density` is 1 − its `param_value_mask_rate` (it keeps one number more); `smelt ops ties_merging` shows more',
+  ],
+  [
+    'op: merge.model_stock, base: base, models: [anime, photo], filter_wise: true',
+    'for `model_stock` of mergekit: `over: row` where `filter_wise` is true (of a convolution, mergekit takes single lines of a kernel for rows); `smelt ops model_stock` shows more',
+  ],
+  [
+    'op: model.adjust, model: anime, cont: 3',
+    'for `Adjust` of supermerger: `contrast` is its CONT; `smelt ops Adjust` shows more',
+  ],
+  [
+    'op: merge.ties, base: base, models: [{ model: anime, select_topk: 1 }, photo]',
+    'use one of `model`, `weight`, `density`, or delete it',
+  ],
+  [
+    'op: merge.ties, base: base, models: [{ model: anime, weight: [0, 0.5, 1] }, photo]',
+    'write `weight: { gradient: [0, 0.5, 1] }` for numbers that go evenly from one to the next over the layers, as a list does in mergekit, or one number',
+  ],
   ['op: merge.dare, a: anime, b: photo, p: 0.1', 'write `drop: 0.1`, which is what smelt calls `p`'],
   [
     'op: merge.linear, models: [{ model: anime, ratio: 0.3 }]',

@@ -58,6 +58,23 @@ export const eitherWord = (problem: Diagnostic, word: string, own: string, numbe
       : `write ${written(own, number)} if ${code(word)} is the share of the first model, as in ComfyUI, or ${written(own, turn(number))} if it is that of the second: ${meaning(own)}`,
   )
 
+/** A parameter that other programs have by this name, as the page of the operator explains it. */
+export const wordsOfAliases = (
+  problem: Diagnostic,
+  words: readonly { readonly name: string; readonly from: string; readonly says: string }[],
+): Diagnostic =>
+  advise(
+    problem,
+    `${words.map(({ name, from, says }) => `for ${code(name)} of ${from}: ${says}`).join('; ')}; ${code(`smelt ops ${words[0]!.name}`)} shows more`,
+  )
+
+/** Numbers in a list, which is how mergekit gives numbers that change over the layers. */
+export const listAsGradient = (problem: Diagnostic, key: string, numbers: readonly number[]): Diagnostic =>
+  advise(
+    problem,
+    `write ${sample(`${key}: { gradient: [${numbers.join(', ')}] }`)} for numbers that go evenly from one to the next over the layers, as a list does in mergekit, or one number`,
+  )
+
 /** A parameter that belongs to each model of a list. */
 export const ofEachModel = (
   problem: Diagnostic,

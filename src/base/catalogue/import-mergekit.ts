@@ -22,6 +22,9 @@ export const mergekitSays = {
   draws: 'mergekit draws other random numbers: the result is another sample of the same merge',
   equalSizes:
     'Of differences that are equally large where the density cuts, smelt keeps those of the lower index, mergekit others.',
+  keepsOne: 'Of a tensor too small for its density, mergekit keeps the largest difference, smelt none.',
+  zeroVectors:
+    'Where one of two tensors, or of two differences, is all zeros, mergekit follows an arc (at equal weights 0.71 of the other), smelt a line (half of it).',
   stopsEarly:
     'mergekit stops where a step is shorter than its `tol`; smelt takes all steps, unless they change nothing.',
   zeroedTensors: 'mergekit drops all of a small tensor, of which gamma takes less than one number; smelt does not.',

@@ -7,6 +7,8 @@ export const mechaSays = {
   topK: 'ties_sum keeps one number of each tensor more than its k says; smelt keeps exactly that share',
   densityDefault: (k: number): string => `the k of ties_sum is not set, and was taken for ${k}, its default`,
   draws: 'sd-mecha draws other random numbers: the result is another sample of the same merge',
+  kernels:
+    'of convolutions, sd-mecha takes single lines of the kernels for rows, and smelt all that belongs to one output: those tensors differ',
   rows: 'matrices with fewer rows than columns are rotated by their columns in smelt, and by their rows in sd-mecha',
   cast: 'a cast within the recipe is left out: smelt computes in float32 and rounds once',
   rounded: 'sd-mecha computes in the dtype of its merge (float64 unless told otherwise); smelt in float32.',
@@ -18,6 +20,9 @@ export const mechaLacks = {
   syntax: (line: string): string => `\`${line}\` is no instruction of sd-mecha`,
   reference: 'no instruction above it has that number',
   method: 'smelt has no operator for this method',
+  byHand: (method: string, id: string): string =>
+    `it is not imported; write a \`${id}\` step: \`smelt ops ${method}\` shows its settings`,
+  absent: (why: string): string => `it ${why}`,
   needsModel: (name: string): string => `\`${name}\` has to be a model`,
   needsDelta: (name: string): string => `\`${name}\` has to be a difference`,
   needsNumber: (name: string): string => `\`${name}\` has to be a number, or numbers by block`,

@@ -31,7 +31,7 @@ export interface Method {
   /** True where random numbers are drawn. */
   readonly draws?: boolean
   /** What mergekit does otherwise; of `equalSizes`, where a density is below 1. */
-  readonly differs?: readonly ('equalSizes' | 'zeroedTensors' | 'sampled' | 'stopsEarly')[]
+  readonly differs?: readonly ('equalSizes' | 'keepsOne' | 'zeroedTensors' | 'zeroVectors' | 'sampled' | 'stopsEarly')[]
 }
 
 const WEIGHT: Parameter = { key: 'weight', perLayer: true }
@@ -76,10 +76,14 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
         ['method', 'slerp'],
         ['vectors', 'slerp'],
       ],
+      differs: ['zeroVectors'],
     },
   ],
   ['task_arithmetic', deltas('merge.task_arithmetic', [], [{ ...normalize(false), unless: false }])],
-  ['ties', { ...deltas('merge.ties', [DENSITY], [normalize(true), rescaleIfSet]), differs: ['equalSizes'] }],
+  [
+    'ties',
+    { ...deltas('merge.ties', [DENSITY], [normalize(true), rescaleIfSet]), differs: ['equalSizes', 'keepsOne'] },
+  ],
   ['dare_ties', deltas('merge.dare_ties', [DENSITY], [normalize(false), rescale(true)], true)],
   ['dare_linear', deltas('merge.dare_linear', [DENSITY], [normalize(false), rescale(true)], true)],
   [
@@ -109,7 +113,18 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
       fixed: [['cancelling', 'base']],
     },
   ],
-  ['nuslerp', { op: 'merge.nuslerp', shape: 'deltas', base: 'optional', count: 2, each: [WEIGHT], all: [] }],
+  [
+    'nuslerp',
+    {
+      op: 'merge.nuslerp',
+      shape: 'deltas',
+      base: 'optional',
+      count: 2,
+      each: [WEIGHT],
+      all: [],
+      differs: ['zeroVectors'],
+    },
+  ],
   [
     'multislerp',
     {

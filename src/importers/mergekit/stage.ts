@@ -192,7 +192,8 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
   for (const [key, value] of method.fixed ?? []) fields.push([key, value])
   if (config.method === 'nuslerp') for (const one of nuslerpOver()) fields.push(one)
   if (failed) return undefined
-  for (const key of method.differs ?? []) if (key !== 'equalSizes' || cuts) draft.header(mergekitSays[key])
+  for (const key of method.differs ?? [])
+    if ((key !== 'equalSizes' && key !== 'keepsOne') || cuts) draft.header(mergekitSays[key])
   if (slice !== undefined) fields.push(['layers', slice.patterns])
   if (method.draws === true && cuts) draft.note(lineOf(config.methodLine), mergekitSays.draws)
   // A model that is passed on as it is needs no step.

@@ -171,6 +171,7 @@ export const mergeDeltas = (draft: DraftBuilder, call: DeltaCall): Delta | undef
       )
     }
     default:
+      draft.note(`line ${line}`, mechaSays.kernels)
       return fused(base, (strength, more) => {
         const stock = draft.step(method, 'merge.model_stock', [
           ['base', base],

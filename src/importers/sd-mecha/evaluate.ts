@@ -1,5 +1,6 @@
 import { mechaLacks, mechaSays } from '../../base/catalogue/import-sd-mecha.js'
 import type { Yaml } from '../../document/write.js'
+import { absentAs, knownAs } from '../../operators/known-as.js'
 import type { DraftBuilder } from '../draft.js'
 import type { Field } from '../importer.js'
 import { addByMask, DELTA_METHODS, MASKS, mergeDeltas, subtraction, type Delta, type Mask } from './differences.js'
@@ -22,6 +23,14 @@ export interface MechaResult {
   readonly name: string
   readonly delta: boolean
   readonly dtype: string | undefined
+}
+
+/** Why a method is not imported: how to write it, why it is not here, or that nobody knows it. */
+const whyUnknown = (method: string): string => {
+  const [known] = knownAs(method).filter(({ alias }) => alias.from === 'sd-mecha')
+  if (known !== undefined) return mechaLacks.byHand(method, known.operator.id)
+  const [absent] = absentAs(method).filter(({ from }) => from === 'sd-mecha')
+  return absent === undefined ? mechaLacks.method : mechaLacks.absent(absent.why)
 }
 
 /** Keeps the VAE as the first model has it, which sd-mecha 0.0 never merges. */
@@ -342,7 +351,7 @@ export const createEvaluator = (
           if (only?.type === 'model' || only?.type === 'delta') return miss(line, what, mechaLacks.conversion)
           return only
         }
-        return miss(line, what, mechaLacks.method)
+        return miss(line, what, whyUnknown(method))
       }
     }
   }

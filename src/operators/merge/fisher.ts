@@ -12,7 +12,7 @@ export const fisher = defineOperator({
     '`Σ wᵢ(Fᵢ + ε)·xᵢ / Σ wᵢ(Fᵢ + ε)`, element by element, where `Fᵢ` is the diagonal of the Fisher information: the mean square of the gradient of the log-likelihood over examples of what the model was trained for.',
     '',
     '`statistics` is a safetensors file, declared under `models:`, that holds `Fᵢ` under the names and in the shapes of the model’s tensors, in any float dtype; negative numbers are refused. `examples/statistics` shows how to collect it with PyTorch.',
-    'With `normalize`, each `Fᵢ` is divided by its norm over the whole model, so that a model whose gradients are larger does not win everywhere.',
+    'With `normalize`, each `Fᵢ + epsilon` is divided by the norm of `Fᵢ` over the whole model, so that a model whose gradients are larger does not win everywhere.',
   ].join('\n'),
   source: 'Matena and Raffel 2022, “Merging Models with Fisher-Weighted Averaging”, arXiv 2111.09832; MergeLM',
   aliases: [
@@ -34,9 +34,13 @@ export const fisher = defineOperator({
     epsilon: number({
       default: 1e-6,
       min: 0,
-      description: 'Added to every `Fᵢ`: where all are 0, the result is the weighted average.',
+      description:
+        'Added to every `Fᵢ`, so that parameters that no gradient reached have a result: without `normalize`, the weighted average.',
     }),
-    normalize: flag(false, 'Divides each `Fᵢ` by its norm over the whole model.'),
+    normalize: flag(
+      false,
+      'Divides each `Fᵢ + epsilon` by the norm of `Fᵢ` over the whole model, to which `epsilon` is added too, as MergeLM does.',
+    ),
   },
   merges: true,
   exact: true,

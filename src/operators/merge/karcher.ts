@@ -6,7 +6,7 @@ import { sphericalMean } from '../sphere.js'
 /** The Riemannian mean of directions, as long as the models are on average. */
 export const karcher = defineOperator({
   id: 'merge.karcher',
-  aliases: [{ name: 'karcher', from: 'mergekit', settings: '`iterations: 10`' }],
+  aliases: [{ name: 'karcher', from: 'mergekit', settings: '`iterations` is its `max_iter` (10)' }],
   version: 2,
   summary: 'Gives the direction with the least squared angles to those of all models, and their mean length.',
   details: [

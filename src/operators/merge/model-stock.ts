@@ -33,9 +33,15 @@ export const modelStock = defineOperator({
     {
       name: 'model_stock',
       from: 'sd-mecha',
-      settings: '`over: row`, `pairs: consecutive`; it takes differences, and smelt models and their `base`',
+      settings:
+        '`over: row`, `pairs: consecutive`; it takes differences, and smelt models and their `base`. Convolutions differ: sd-mecha takes single lines of their kernels for rows',
     },
-    { name: 'n_model_stock', from: 'sd-mecha', settings: '`over: row`, `pairs: consecutive`' },
+    {
+      name: 'n_model_stock',
+      from: 'sd-mecha',
+      settings:
+        '`over: row`, `pairs: consecutive`. Convolutions differ: sd-mecha takes single lines of their kernels for rows',
+    },
   ],
   version: 1,
   summary: 'Averages models and moves the result toward their base, the further the less their differences agree.',

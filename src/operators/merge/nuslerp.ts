@@ -24,7 +24,7 @@ export const nuslerp = defineOperator({
   details: [
     'With `t = w₂/(w₁ + w₂)` and θ the angle between two vectors, each vector is `(sin((1−t)θ)·x₁ + sin(tθ)·x₂)/sin θ`. With `base`, the same is done with `xᵢ − base`, and `base` is added. Tensors with one dimension are one vector.',
     '',
-    'Parallel and opposite vectors, and those of which one is all zeros, are mixed on a straight line, `(1−t)·x₁ + t·x₂`. Weights that add up to 0 count as equal, as in mergekit. `merge.blend` with `method: slerp` takes a straight line for vectors and for small angles as well.',
+    'Parallel and opposite vectors, and those of which one is all zeros, are mixed on a straight line, `(1−t)·x₁ + t·x₂`. (mergekit puts a vector of zeros at a right angle to every other, and so keeps 0.71 of the other at equal weights, where the line keeps half.) Weights that add up to 0 count as equal, as in mergekit. `merge.blend` with `method: slerp` takes a straight line for vectors and for small angles as well.',
   ].join('\n'),
   source: 'NuSLERP as in mergekit; Shoemake 1985, “Animating rotation with quaternion curves”',
   output: 'model',

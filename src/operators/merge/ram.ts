@@ -8,7 +8,7 @@ export const ram = defineOperator({
   id: 'merge.ram',
   aliases: [
     { name: 'ram', from: 'mergekit' },
-    { name: 'ramplus_tl', from: 'mergekit', settings: '`rescale: 0.1`, which is its `r`; `limit` is its `alpha`' },
+    { name: 'ramplus_tl', from: 'mergekit', settings: '`rescale` is its `r` (0.1), `limit` is its `alpha`' },
   ],
   version: 1,
   summary: 'Adds what only one model changed as it is, and averages what several models changed.',

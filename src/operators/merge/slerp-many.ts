@@ -6,7 +6,7 @@ import { sphericalMean } from '../sphere.js'
 /** The weighted mean direction, as long as the models are on average. */
 export const slerpMany = defineOperator({
   id: 'merge.slerp_many',
-  aliases: [{ name: 'multislerp', from: 'mergekit' }],
+  aliases: [{ name: 'multislerp', from: 'mergekit', settings: '`normalize` is its `normalize_weights`' }],
   version: 1,
   summary: 'Averages the directions of any number of models, and their lengths.',
   details: [

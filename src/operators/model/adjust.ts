@@ -80,8 +80,17 @@ const perChannel = (g: Graph, numbers: readonly number[]): Tensor =>
 const description = {
   id: 'model.adjust',
   aliases: [
-    { name: 'Adjust', from: 'supermerger', settings: 'its eight numbers in the order of the parameters' },
-    { name: 'fine', from: 'supermerger', settings: 'its eight numbers in the order of the parameters' },
+    {
+      name: 'Adjust',
+      from: 'supermerger',
+      settings:
+        'its eight numbers in the order of the parameters: `contrast` is its CONT, `brightness` is its BRI, `cyan_red` is its COL1, `magenta_green` is its COL2, `yellow_blue` is its COL3',
+    },
+    {
+      name: 'fine',
+      from: 'supermerger',
+      settings: 'the list `fine` holds its eight numbers in the order of the parameters',
+    },
     { name: 'Adjust', from: 'sd-webui-model-mixer', settings: 'its eight numbers in the order of the parameters' },
   ],
   version: 1,

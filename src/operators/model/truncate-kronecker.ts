@@ -15,7 +15,7 @@ export const truncateKronecker = defineOperator({
   details: [
     'Replaces each matrix by the Kronecker product `A ⊗ B` that is nearest to it: every number of `A` times all of `B`, as LoKr adapters store their changes. Meant for differences: what such an adapter could hold of them. Convolutions keep their kernels in `B`; vectors stay as they are.',
     '',
-    '`ratio` says how large `A` is. At 0.5 both have about as many numbers; at 1, `A` has as many rows and columns as the matrix, and at 0, `B` has. In between, the logarithm of the size of `A` grows evenly. Of the sizes that divide rows and columns it takes the nearest, then the one whose factors are closest to square, then the one with the smaller `A`.',
+    '`ratio` says how large `A` is. At 0.5 both have about as many numbers; at 1, `A` has as many rows and columns as the matrix, and at 0, `B` has. In between, the logarithm of the size of `A` grows evenly. Of the sizes that divide rows and columns it takes the nearest. Where several are as near, as of a matrix of 1280 × 640, it takes what sd-mecha takes, which is as good as by chance: a product of two matrices is recognised for certain only where the size of `A` is its own.',
     '',
     'The error is within 1 % of the least that is possible.',
   ].join('\n'),
@@ -46,31 +46,27 @@ export const truncateKronecker = defineOperator({
       : g.solve(kroneckerApproximation, [{ x: model, shape }], factorSides(shape, ratio), shape),
 })
 
-/** Differences of logarithms below this are rounding. */
-const SAME = 1e-9
-
 const divisorsOf = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1).filter((d) => n % d === 0)
 
-/** The rows and columns of the first factor: as sd-mecha chooses them, but for what is equally good. */
+/**
+ * The rows and columns of the first factor, by the very operations of sd-mecha: where several are equally good, its
+ * rounding decides. V8's logarithm is the same on every machine, and that of Python another in one of a hundred cases.
+ */
 const factorSides = (shape: readonly number[], ratio: number): readonly [number, number] => {
   const [rows = 1, columns = 1] = shape
-  const middle = Math.log(sizeOf(shape)) / 2
+  const middle = 0.5 * Math.log(sizeOf(shape))
   const choices = divisorsOf(rows).flatMap((m) =>
     divisorsOf(columns).map((n) => ({
       sides: [m, n] as const,
       offset: Math.log(m * n) - middle,
-      skew: Math.abs(Math.log((m * m) / rows)) + Math.abs(Math.log((n * n) / columns)),
+      skew: Math.abs(Math.log(m / (rows / m))) + Math.abs(Math.log(n / (columns / n))),
     })),
   )
   const reach = choices.reduce((most, { offset }) => Math.max(most, Math.abs(offset)), 0)
   const target = (2 * ratio - 1) * reach
-  const compare = (x: number, y: number): number => (Math.abs(x - y) < SAME ? 0 : x - y)
   const best = choices.reduce((x, y) => {
-    const order =
-      compare(Math.abs(y.offset - target), Math.abs(x.offset - target)) ||
-      compare(y.skew, x.skew) ||
-      y.sides[0] * y.sides[1] - x.sides[0] * x.sides[1]
-    return order < 0 ? y : x
+    const [near, nearer] = [Math.abs(x.offset - target), Math.abs(y.offset - target)]
+    return nearer < near || (nearer === near && y.skew < x.skew) ? y : x
   })
   return best.sides
 }
