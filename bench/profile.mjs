@@ -44,7 +44,8 @@ const KERNELS = {
   uniform: 'draw',
   gaussian: 'draw',
   partition: 'draw',
-  lowRank: 'draw',
+  lowRankRows: 'draw',
+  exactRows: 'draw',
   firstNonFinite: 'check',
 }
 

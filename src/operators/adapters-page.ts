@@ -1,7 +1,7 @@
 import { CONVENTIONS, type Convention } from '../architectures/adapters/conventions.js'
 import {
   ENCODER_COVERAGE,
-  KIND_COVERAGE,
+  COVERED_KINDS,
   NETWORK_COVERAGE,
   situationOf,
   type NetworkCoverage,
@@ -33,7 +33,7 @@ is written, with the name of what it is.
 | LoRA of embeddings | \`lora_embedding_A\`, \`lora_embedding_B\` | PEFT | \`alpha / rank\` |
 | LoRA of parameters | \`lora_A\`, \`lora_B\` and \`target_parameters\` in the config | PEFT | \`alpha / rank\` |
 
-Refused by name: VeRA, FourierFT, early OFTs (\`oft_diag\`, and \`oft_r\` of PEFT before 0.16), GLoRA with a core (\`bm\`), LyCORIS files with a \`scalar\`, LoRAs in numbered parts (\`lora_up.0\`), trained tokens, and PEFT configs that
+Refused by name: VeRA, FourierFT, early OFTs (\`oft_diag\`, and \`oft_r\` of PEFT before 0.16), GLoRA with a core (\`bm\`), LyCORIS files with a \`scalar\`, LoRAs and OFTs in numbered parts (\`lora_up.0\`, \`oft_blocks.0\`), trained tokens, and PEFT configs that
 begin from factors of the base model (PiSSA, OLoRA). Embeddings of trigger words (\`bundle_emb\`) are left out with a warning.
 
 OFT of PEFT for convolutions larger than 1 × 1 is applied with a warning: in training PEFT rotates overlapping patches of the inputs, which no weight can express, and the result is what its \`merge_and_unload\` makes.
@@ -68,7 +68,7 @@ Convolutions are layers like others; a Tucker core belongs to them alone.
 `
 
 const LAYERS_EXPLAINED = `- **Rows of a fused layer**: an adapter names q, k and v, and the model has them in one tensor, as OpenCLIP, Flux, Stable Diffusion 3 and Z-Image do. DoRA's lengths are then those of each part's own rows, and of its own columns.
-- **Several layers as one**: the other way round. kohya's scripts name the fused \`qkv\` of Flux, and a model in the form of diffusers has \`to_q\`, \`to_k\` and \`to_v\`. Each gets its rows of the difference, bit by bit as the fused layer would.
+- **Several layers as one**: the other way round. kohya's scripts name the fused \`qkv\` of Flux, and a model in the form of diffusers has \`to_q\`, \`to_k\` and \`to_v\`. Each gets its rows of the difference, bit by bit as the fused layer would; a change that mixes rows, or gives columns a length, is computed for all of these layers together.
 - **Transposed layers**: the text projection of OpenCLIP, embeddings, and layers that store their inputs as rows (Conv1D of GPT-2). The factors tell, or for square weights the biases of the layers beside them; \`fan_in_fan_out\` in PEFT’s config speaks only of the last layer that was adapted, and counts where nothing else tells.
 - **Halves exchanged**: diffusers stores the scale and the shift of some modulations the other way round.
 `
@@ -93,15 +93,18 @@ What these have for names of tensors is tested as it is, down to the tensor and 
 |---|---|---|
 | Stable Diffusion 1 | LCM-LoRA, Hyper-SD, TCD, add_detail, more_details, IP-Adapter FaceID | \`lora_unet_down_blocks_…\`, \`lora_te_…\`; with and without alphas |
 | Stable Diffusion XL | SDXL-Lightning, Hyper-SDXL, LCM-LoRA, DMD2 | \`lora_unet_down_blocks_…\`; \`unet.down_blocks.…\` |
+| Stable Diffusion 1, XL | LyCORIS with LoHa, (IA)³ or DoRA | \`lora_unet_….hada_w1_a\`, \`….on_input\`, \`….dora_scale\` |
 | Stable Diffusion XL | sd_xl_offset_example-lora, add-detail-xl, concept sliders | \`lora_unet_input_blocks_…\`, \`lora_te1_…\`, \`lora_te2_…\` |
 | Stable Diffusion 3 | Turbo LoRAs | \`transformer.transformer_blocks.…\` |
 | Flux | FLUX.1-Turbo-Alpha, Hyper-FLUX | \`transformer.single_transformer_blocks.…\` |
+| Flux, Chroma | LoRAs of kohya's scripts and of OneTrainer | \`lora_unet_double_blocks_…\`; \`lora_transformer_transformer_blocks_…\`; \`transformer.distilled_guidance_layer.…\` |
 | Flux | flux-RealismLora | \`double_blocks.0.processor.qkv_lora1.down\` |
 | Flux | FLUX.1-Depth-dev-lora, FLUX.1-Canny-dev-lora | \`img_in.lora_A\`, norms as whole tensors |
+| HunyuanVideo | LoRAs that were extracted of fine-tunes | \`diffusion_model.double_blocks.…\` with \`diff_b\` |
 | Qwen-Image | Qwen-Image-Lightning; LoRAs of DiffSynth-Studio | \`transformer_blocks.0.attn.to_q.lora_down\`; \`….lora_A.default\` |
 | Wan 2.1, Wan 2.2 | step distillation of LightX2V, Wan2.2-Lightning, AccVideo | \`diffusion_model.blocks.…\` with \`diff\`, \`diff_b\`, \`diff_m\` |
 | Wan 2.1, Wan 2.2 | CausVid; LoRAs of diffusion-pipe, musubi-tuner and DiffSynth-Studio | \`diffusion_model.blocks.…\`; \`lora_unet_blocks_…\`; \`blocks.…\` |
-| Z-Image | zimage_turbo_training_adapter | \`diffusion_model.layers.0.attention.to_q\` |
+| Z-Image | zimage_turbo_training_adapter; LoRAs of musubi-tuner and SimpleTuner | \`diffusion_model.layers.0.attention.to_q\`; \`lora_unet_layers_0_attention_to_q\`; \`lycoris_layers_0_…\` |
 | language models | alpaca-lora, QLoRA, \`modules_to_save\`; e5-mistral | \`base_model.model.model.layers.…\`; \`base_model.model.layers.…\` |
 
 Adapters of image and video generators that have no alphas are added as they are, as all programs do. Some, such as Hyper-FLUX, ask for a strength: their pages say which, and it goes into \`strength\`.
@@ -113,9 +116,7 @@ const layersTable = (): string =>
   [
     row('kind', ...SITUATIONS.map(([, title]) => title)),
     row('---', ...SITUATIONS.map(() => '---')).replaceAll(' ', ''),
-    ...KIND_COVERAGE.map(({ kind, refused }) =>
-      row(kind, ...SITUATIONS.map(([situation]) => (refused.includes(situation) ? 'refused' : 'yes'))),
-    ),
+    ...COVERED_KINDS.map((kind) => row(kind, ...SITUATIONS.map(() => 'yes'))),
   ].join('\n')
 
 const MARKS: Partial<Record<Situation, string>> = { rows: '¹', several: '²', swapped: '³' }

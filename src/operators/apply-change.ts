@@ -1,12 +1,13 @@
 import type { Lines } from '../architectures/adapters/magnitude.js'
-import type { Change, Patch } from '../architectures/adapters/patch.js'
+import type { Change, Joined, Patch } from '../architectures/adapters/patch.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { isKronecker, rowsOfProduct, viewsOf, type Product } from '../graph/products.js'
 import { blockRotation } from '../kernels/solvers/block-rotation.js'
 import { expertProducts, stackedExperts } from '../kernels/solvers/expert-products.js'
 import { inputRotation } from '../kernels/solvers/input-rotation.js'
-import { channelProduct, factorProduct, lowRankProduct } from '../kernels/solvers/low-rank.js'
+import { channelProduct, elementsFrom, factorProduct, lowRankProduct } from '../kernels/solvers/low-rank.js'
+import { joinedRows } from '../kernels/solvers/padding.js'
 import { columnsOf, rowsOf } from '../tensor/block-grid.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import type { View } from '../tensor/view.js'
@@ -23,6 +24,9 @@ interface Changing {
   /** The tensors of an adapter that a step makes. */
   readonly made: AdapterValue['made']
 }
+
+/** A tensor of the model before an adapter changes it. */
+export type TensorBefore = (name: string) => Tensor
 
 /** A product, from the adapter's file or from what a step makes of its factors. */
 const productOf = ({ g, shape, made }: Changing, product: Product): Tensor => {
@@ -58,7 +62,7 @@ const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefi
   const whole = (info: TensorInfo) => ({ x: g.read(info), shape: info.shape })
   switch (change.type) {
     case 'replace': {
-      const trained = storedIn(with_, change.of)
+      const trained = 'left' in change.of ? g.product(change.of) : storedIn(with_, change.of)
       return strength === 1 ? trained : g.add(x, g.mul(g.sub(trained, x), strength))
     }
     case 'stored':
@@ -93,9 +97,10 @@ const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefi
       return g.mul(x, strength === 1 && neutral === 1 ? by : g.add(g.mul(g.sub(by, neutral), strength), 1))
     }
     case 'rotate': {
-      const { blocks, rescale, constraint, firstRow } = change.by
+      const { blocks, rescale, constraint, firstRow, roll, turned } = change.by
       const operands = [{ x, shape }, whole(blocks), ...(rescale === undefined ? [] : [whole(rescale)])]
-      return g.solve(blockRotation, operands, [firstRow, strength, constraint], shape)
+      const moved = roll > 0 || turned ? [roll, Number(turned)] : []
+      return g.solve(blockRotation, operands, [firstRow, strength, constraint, ...moved], shape)
     }
     case 'rotate-inputs': {
       const { blocks, rows, turned, back, series, most, factors } = change.by
@@ -113,13 +118,28 @@ const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefi
       return strength === 1 ? y : g.add(x, g.mul(g.sub(y, x), strength))
     }
     case 'generalised': {
-      const { first, second, added } = change.of
+      const { first, second, added, turned } = change.of
       const { first: row, count } = rowsOfProduct(added)
       const [from, to] = [Math.max(0, row), Math.min(shape[0] ?? 1, row + count)]
-      const own = g.solve(channelProduct, [{ x, shape }, whole(first), whole(second)], [from, to - from], shape)
+      const settings = [from, to - from, ...(turned ? [1] : [])]
+      const own = g.solve(channelProduct, [{ x, shape }, whole(first), whole(second)], settings, shape)
       return g.add(x, g.mul(g.add(g.product(added), own), strength * change.scale))
     }
   }
+}
+
+/** A tensor under a change of several together: these are joined, and the rows of the tensor are what comes of them. */
+const changedTogether = (
+  { g, shape, made }: Changing,
+  { tensors, shape: whole, first }: Joined,
+  change: Change,
+  strength: number,
+  before: TensorBefore,
+): Tensor => {
+  const parts = tensors.map(({ name, shape: own }) => ({ x: before(name), shape: own }))
+  const all = g.solve(joinedRows, parts, [], whole)
+  const x = changed({ g, shape: whole, made }, all, change, undefined, strength)
+  return g.solve(elementsFrom, [{ x, shape: whole }], [first * sizeOf(whole.slice(1))], shape)
 }
 
 /** True for changes that are added whatever the tensor is. */
@@ -131,7 +151,8 @@ const isAdded = (change: Change): boolean =>
 
 /**
  * A tensor under the patches of an adapter: one that replaces it comes first; the rest are computed from what that makes,
- * each for its own rows. `strengthOf` tells the strength of a patch.
+ * each for its own rows. `strengthOf` tells the strength of a patch, `before` gives tensors that are changed together with
+ * this one.
  */
 export const patchTensor = (
   g: Graph,
@@ -140,16 +161,19 @@ export const patchTensor = (
   patches: readonly Patch[],
   strengthOf: (patch: Patch) => number,
   made: AdapterValue['made'],
+  before: TensorBefore,
 ): Tensor => {
   const changing: Changing = { g, shape, made }
   let base: Tensor | undefined
   return patches.reduce<Tensor>((result, patch) => {
+    const { change, joined } = patch
     const strength = strengthOf(patch)
-    if (patch.change.type === 'replace' || isAdded(patch.change) || strength === 0)
-      return strength === 0 ? result : changed(changing, result, patch.change, undefined, strength)
-    base ??= result
+    if (strength === 0) return result
+    if (isAdded(change)) return changed(changing, result, change, undefined, strength)
+    if (change.type !== 'replace') base ??= result
+    if (joined !== undefined) return changedTogether(changing, joined, change, strength, before)
     const mask = inRows(changing, patch)
-    const own = changed(changing, base, patch.change, mask, strength)
+    const own = changed(changing, base ?? result, change, mask, strength)
     return mask === undefined ? own : g.choose(mask, own, result)
   }, x)
 }

@@ -18,12 +18,12 @@ import { isInexact } from './devices/device.js'
 import { changedInputs, syncAll } from './files.js'
 import type { Built, RunOptions } from './options.js'
 import type { Journal } from './journal.js'
+import { damagedByAdapters, warnOfUnchanged } from './adapter-results.js'
 import type { Oddities } from './oddities.js'
 import { remember } from './remember.js'
 import { renderReports } from './reports.js'
 import type { Schedule } from './schedule.js'
 import { warnOfStaleShards } from './stale-shards.js'
-import { warnOfUnchanged } from './unchanged-outputs.js'
 import type { UnitProgress } from './work.js'
 
 /** What a run has taken and must give back. */
@@ -59,6 +59,8 @@ export const conclude = async (
   const { runId, files } = holdings
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
+  const damaged = damagedByAdapters(plan, oddities)
+  if (damaged.length > 0) return failed(...damaged)
   const contents = contentsOf(plan, schedule, options.sha256)
   const lock =
     plan.outputs.length === 0

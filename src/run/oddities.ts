@@ -12,6 +12,7 @@ export type Oddity = 'non-finite' | 'positions'
 /** Gathers what is odd about the tensors of each output, in order to tell it once. */
 export interface Oddities {
   add(path: string, tensor: string, oddity: Oddity): void
+  has(path: string, tensor: string, oddity: Oddity): boolean
   all(): Diagnostic[]
 }
 
@@ -23,9 +24,11 @@ const WARNINGS: Readonly<Record<Oddity, (path: string, tensors: readonly string[
 /** Starts gathering. What it tells is in order of name, whatever order the workers found it in. */
 export const gatherOddities = (): Oddities => {
   const found = new Map<string, { readonly path: string; readonly oddity: Oddity; readonly tensors: Set<string> }>()
+  const keyOf = (path: string, oddity: Oddity): string => `${oddity}\0${path}`
   return {
+    has: (path, tensor, oddity) => found.get(keyOf(path, oddity))?.tensors.has(tensor) === true,
     add: (path, tensor, oddity) => {
-      const key = `${oddity}\0${path}`
+      const key = keyOf(path, oddity)
       const known = found.get(key) ?? { path, oddity, tensors: new Set<string>() }
       known.tensors.add(tensor)
       found.set(key, known)

@@ -5,9 +5,15 @@ import { createDice } from './dice.js'
 import { DEFECTS, spoilOne, wronglyJudged } from './hostile-kinds.js'
 import { KINDS } from './kind-cases.js'
 
-test('of 400 adapters of all kinds each is taken, and refused in plain words with one defect', () => {
-  expect(wronglyJudged(0, 400)).toEqual([])
-})
+/** Of 5,000 so many at a time. */
+const AT_ONCE = 500
+
+test.each(Array.from({ length: 10 }, (_, i) => i * AT_ONCE))(
+  'from the %dth of 5,000 adapters of all kinds on each is taken, and refused in plain words with one defect',
+  (from) => {
+    expect(wronglyJudged(from, from + AT_ONCE)).toEqual([])
+  },
+)
 
 test('every defect is made of some of them', () => {
   const made = new Set(

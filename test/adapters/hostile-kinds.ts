@@ -47,10 +47,7 @@ const makeTensors = (make: Kind, module: string, dice: Dice): Pick<Sound, 'tenso
 const makeSound = (dice: Dice): Sound => {
   const module = pick(dice, Object.keys(MODULES))
   const kinds = { ...KINDS, ...(module === 'net.conv' ? OF_CONVOLUTIONS : {}) }
-  const kind = pick(
-    dice,
-    Object.keys(kinds).filter((name) => module !== 'net.conv' || !name.startsWith('PEFT’s OFT')),
-  )
+  const kind = pick(dice, Object.keys(kinds))
   return { module, kind, ...makeTensors(kinds[kind]!, module, dice) }
 }
 

@@ -422,6 +422,14 @@ const difference: Kind = (size, dice) => {
   }
 }
 
+const whole: Kind = (size, dice) => {
+  const trained = random(size.outputs, size.inputs * area(size), dice)
+  return {
+    tensors: { set_weight: stored(trained, [size.outputs, size.inputs, ...size.kernel]) },
+    apply: (weight, strength) => mix(weight, trained, (w, x) => w + strength * (x - w)),
+  }
+}
+
 /** Every kind that smelt applies to one weight, by what the documentation calls it. */
 export const KINDS: Readonly<Record<string, Kind>> = {
   LoRA: lora,
@@ -461,6 +469,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   'PEFT’s BOFT': peftBoft(1, 3),
   'PEFT’s BOFT of two levels': peftBoft(2, 2),
   'full difference': difference,
+  'whole tensor': whole,
 }
 
 /** Kinds that only convolutions have. */

@@ -68,7 +68,16 @@ const KINDS: Readonly<Record<string, Kind>> = {
   // The blocks of neither matrix end where a part does.
   LoKr: (rows) => ({ lokr_w1: [2, 2], lokr_w2: [rows / 2, H / 2] }),
   'LoKr of one column': (rows) => ({ lokr_w1_a: [rows, 1], lokr_w1_b: [1, H], lokr_w2: [1, 1] }),
+  // Blocks that reach over the ends of parts.
+  OFT: (rows) => ({ oft_blocks: [2, rows / 2, rows / 2], rescale: [rows, 1] }),
+  BOFT: (rows) => ({ oft_blocks: [2, 2, rows / 2, rows / 2] }),
+  'LoRA with lengths of columns': (rows) => ({
+    'lora_up.weight': [rows, 2],
+    'lora_down.weight': [2, H],
+    dora_scale: [1, H],
+  }),
   differences: (rows) => ({ diff: [rows, H], diff_b: [rows] }),
+  'whole tensors': (rows) => ({ set_weight: [rows, H] }),
   '(IA)³ of outputs': (rows) => ({ weight: [rows], on_input: [] }),
   GLoRA: (rows) => ({ 'a1.weight': [H, 1], 'a2.weight': [1, H], 'b1.weight': [rows, 1], 'b2.weight': [1, H] }),
 }
@@ -124,18 +133,53 @@ test('XLabs’ names for the projections of attention leave the rest of a fused 
   expect(split.tensors[mlp]).toEqual((await bake({ model: diffusers, adapter, params: { strength: 0 } })).tensors[mlp])
 })
 
-test.each([
-  ['a rotation', { oft_blocks: [3, H, H] }],
-  ['lengths of columns', { 'lora_up.weight': [3 * H, 1], 'lora_down.weight': [1, H], dora_scale: [1, H] }],
-])('%s of several layers as one is refused', async (_, tensors) => {
-  const [, model] = models()
-  const adapter = Object.fromEntries(
-    Object.entries(tensors).map(([ending, shape]) => [
-      `lora_unet_double_blocks_0_img_attn_qkv.${ending}`,
-      numbers(shape),
-    ]),
+test('tensors of single parts replace their rows of a fused layer, biases and halves that are exchanged too', async () => {
+  const [original] = models()
+  const adapter = {
+    'transformer.transformer_blocks.0.attn.to_k.weight': numbers([H, H]),
+    'transformer.transformer_blocks.0.attn.to_v.bias': numbers([H]),
+    'transformer.norm_out.linear.set_weight': numbers([2 * H, H]),
+  }
+  const swapped = 'final_layer.adaLN_modulation.1.weight'
+  const { problems, tensors } = await bake({ model: { ...original, [swapped]: numbers([2 * H, H]) }, adapter })
+  expect(problems).toEqual([])
+  const before = (name: string): readonly number[] => original[name]!.values as readonly number[]
+  const [qkv, bias] = ['double_blocks.0.img_attn.qkv.weight', 'double_blocks.0.img_attn.qkv.bias']
+  expect(tensors[qkv]).toEqual(
+    before(qkv).toSpliced(H * H, H * H, ...(Object.values(adapter)[0]!.values as readonly number[])),
   )
-  expect((await bake({ model, adapter })).problems.map(({ code }) => code)).toEqual(['adapter-rearranged'])
+  expect(tensors[bias]).toEqual(
+    before(bias).toSpliced(2 * H, H, ...(Object.values(adapter)[1]!.values as readonly number[])),
+  )
+  const trained = Object.values(adapter)[2]!.values as readonly number[]
+  expect(tensors[swapped]).toEqual([...trained.slice(H * H), ...trained.slice(0, H * H)])
+})
+
+test('a config that says that several layers are stored transposed, which have one name in the adapter, is refused', async () => {
+  const [, model] = models()
+  const adapter = {
+    'base_model.model.double_blocks.0.img_attn.qkv.lora_A.weight': numbers([2, H]),
+    'base_model.model.double_blocks.0.img_attn.qkv.lora_B.weight': numbers([3 * H, 2]),
+  }
+  const config = { peft_type: 'LORA', r: 2, lora_alpha: 2, fan_in_fan_out: true }
+  expect((await bake({ model, adapter, config })).problems.map(({ code }) => code)).toEqual(['adapter-rearranged'])
+})
+
+test('several layers of different widths, which are to be rotated as one, are refused', async () => {
+  const [, model] = models()
+  const adapter = { 'lora_unet_double_blocks_0_img_attn_qkv.oft_blocks': numbers([3, H, H]) }
+  const uneven = { ...model, 'transformer_blocks.0.attn.to_k.weight': numbers([H, H + 1]) }
+  const { problems } = await bake({ model: uneven, adapter })
+  expect(problems.map(({ code }) => code)).toEqual(['adapter-rearranged'])
+})
+
+test('a layer that is replaced while others beside it are rotated with it is refused', async () => {
+  const [, model] = models()
+  const adapter = {
+    'lora_unet_double_blocks_0_img_attn_qkv.oft_blocks': numbers([3, H, H]),
+    'transformer.transformer_blocks.0.attn.to_k.base_layer.weight': numbers([H, H]),
+  }
+  expect((await bake({ model, adapter })).problems.map(({ code }) => code)).toEqual(['two-adapters'])
 })
 
 test('LightX2V’s differences of Wan’s modulations are added to them, in both forms', async () => {

@@ -258,15 +258,30 @@ test('an adapter with both kinds of tensors lists the first ten without a target
   expect(told).toMatch(/^adapter-unmatched: 12 of 13 tensors .*`lora_te2_layer_0\.lora_up\.weight`.* and 2 more$/)
 })
 
-test('a difference that is stored with rows for columns is refused', async () => {
-  const model: Tensors = {
-    'transformer.resblocks.0.attn.in_proj_weight': filled([6, 2], 1),
-    text_projection: filled([2, 2], 1),
+test.each([
+  ['a ControlNet-LLLite', 'lllite_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.down.0.weight'],
+  ['a ControlNet', 'control_model.input_blocks.0.0.weight'],
+  ['an IP-Adapter', 'ip_adapter.1.to_k_ip.weight'],
+  ['an embedding of a trigger word (textual inversion)', 'emb_params'],
+  ['an embedding of a trigger word (textual inversion)', 'clip_g'],
+  ['a motion module (AnimateDiff)', 'down_blocks.0.motion_modules.0.temporal_transformer.norm.weight'],
+])('%s in the place of an adapter is told as that', async (kind, tensor) => {
+  expect(await problemOf({ adapter: { [tensor]: filled([2, 2], 1) } })).toBe(
+    `not-an-adapter: \`lora\` (adapter.safetensors) is ${kind}, which no weights of a model can take`,
+  )
+})
+
+test('an adapter of text encoders, all of it or in part, is told as that for a model without', async () => {
+  const encoder = {
+    'lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight': up,
+    'lora_te_text_model_encoder_layers_0_mlp_fc1.lora_down.weight': down,
   }
-  const adapter = {
-    'lora_te_text_projection.diff': filled([2, 2], 1),
-  }
-  expect(await problemOf({ model, adapter })).toMatch(
-    /^adapter-rearranged: `lora_te_text_projection` .*`text_projection`/,
+  expect(await problemOf({ adapter: encoder })).toMatch(
+    /^adapter-matches-nothing: .*; all of them are of text encoders$/,
+  )
+  const helpFor = async (adapter: Tensors): Promise<string> => (await bake({ model, adapter })).problems[0]!.help!
+  expect(await helpFor({ ...lora, ...encoder })).toMatch(/^these are of a text encoder that is not in this model/)
+  expect(await helpFor({ ...lora, 'net.to.lora_up.weight': up, 'net.to.lora_down.weight': down })).toMatch(
+    /`exclude: "net\.to"` leaves out a module by name/,
   )
 })

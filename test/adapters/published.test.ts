@@ -30,10 +30,29 @@ const WAN = layers(
   ['blocks.0.self_attn.norm_k', [8]],
   'blocks.0.cross_attn.q',
   'blocks.0.cross_attn.k_img',
+  ['blocks.0.cross_attn.norm_k_img', [8]],
+  'img_emb.proj.1',
   ['blocks.0.ffn.0', [16, 8]],
   ['blocks.0.modulation', [1, 6, 8]],
   ['head.head', [16, 8]],
 )
+const WAN_OF_DIFFUSERS = layers(
+  'blocks.0.attn1.to_q',
+  'blocks.0.attn2.to_q',
+  'blocks.0.attn2.add_k_proj',
+  'condition_embedder.text_embedder.linear_1',
+  'condition_embedder.image_embedder.ff.net.0.proj',
+  ['condition_embedder.image_embedder.norm2', [8]],
+)
+const HUNYUAN = layers(
+  ['double_blocks.19.img_attn.qkv', [24, 8]],
+  ['double_blocks.19.txt_mod.lin', [48, 8]],
+  'guidance_in.in_layer',
+)
+const CHROMA = layers('distilled_guidance_layer.layers.0.in_layer', 'distilled_guidance_layer.layers.1.out_layer', [
+  'double_blocks.0.img_attn.qkv',
+  [24, 8],
+])
 const QWEN = layers(
   'transformer_blocks.0.attn.to_q',
   'transformer_blocks.0.attn.add_k_proj',
@@ -57,6 +76,9 @@ const TABLES: Readonly<Record<string, () => Shapes>> = {
   'Flux.1': () => readTable('flux-dev'),
   'Llama 2': () => readTable('llama-2-7b'),
   Wan: () => WAN,
+  'Wan of diffusers': () => WAN_OF_DIFFUSERS,
+  HunyuanVideo: () => HUNYUAN,
+  Chroma: () => CHROMA,
   'Qwen-Image': () => QWEN,
   'Z-Image': () => Z_IMAGE,
 }
@@ -87,7 +109,11 @@ const read = ({ network, make, entries, config }: Published) => {
     }),
   )
   const alpha = new Uint8Array(Float32Array.of(RANK).buffer)
-  const scalars = new Map([...infos.keys()].filter((name) => name.endsWith('.alpha')).map((name) => [name, alpha]))
+  const scalars = new Map(
+    [...infos.keys()].flatMap((name): [string, Uint8Array][] =>
+      name.endsWith('.alpha') ? [[name, alpha]] : name.endsWith('.on_input') ? [[name, new Uint8Array(4)]] : [],
+    ),
+  )
   const file = { path: '', files: [], tensors: infos, metadata: new Map(), bytes: 0, sides: [], scalars, config }
   return {
     match: matchAdapter({ label: 'a', file, alpha: undefined, at: { type: 'option', name: 'x' } }, model, true),

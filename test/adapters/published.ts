@@ -15,6 +15,10 @@ const NO_ALPHA = pair('lora_up.weight', 'lora_down.weight', false)
 const PEFT = pair('lora_B.weight', 'lora_A.weight', false)
 const DEFAULT = pair('lora_B.default.weight', 'lora_A.default.weight', false)
 const UNDERSCORE = pair('up.weight', 'down.weight', false)
+const ALPHA: Making = (shape, rank) => ({ ...PEFT(shape, rank), alpha: [] })
+const BIASED: Making = (shape, rank) => ({ ...NO_ALPHA(shape, rank), ...DIFF_B(shape, rank) })
+const DORA: Making = (shape, rank) => ({ ...KOHYA(shape, rank), dora_scale: [shape[0]!, 1] })
+const IA3: Making = ([out = 1]) => ({ weight: [out], on_input: [] })
 const DIFF: Making = (shape) => ({ diff: shape })
 const DIFF_B: Making = (shape) => ({ diff_b: [shape[0]!] })
 const DIFF_M: Making = (shape) => ({ diff_m: shape })
@@ -132,6 +136,24 @@ export const PUBLISHED: readonly Published[] = [
     ],
   },
   {
+    // https://github.com/Comfy-Org/ComfyUI/issues/6397
+    title: '(IA)³ of LyCORIS',
+    network: 'Stable Diffusion 1',
+    shown: null,
+    make: IA3,
+    kind: '(IA)³',
+    entries: [
+      [
+        'lora_unet_up_blocks_2_attentions_2_transformer_blocks_0_attn1_to_k',
+        `${U}.output_blocks.8.1.transformer_blocks.0.attn1.to_k.weight`,
+      ],
+      [
+        'lora_unet_up_blocks_2_attentions_2_transformer_blocks_0_ff_net_2',
+        `${U}.output_blocks.8.1.transformer_blocks.0.ff.net.2.weight`,
+      ],
+    ],
+  },
+  {
     title: 'SDXL-Lightning, Hyper-SDXL, DMD2, LCM-LoRA for SDXL, in the names of diffusers',
     network: 'Stable Diffusion XL',
     make: KOHYA,
@@ -169,6 +191,24 @@ export const PUBLISHED: readonly Published[] = [
       ],
       ['lora_te2_text_model_encoder_layers_31_mlp_fc2', `${G}.31.mlp.c_proj.weight`],
       ['lora_te2_text_model_encoder_layers_2_self_attn_v_proj', `${G}.2.attn.in_proj_weight`, KOHYA, [2560, 1280]],
+    ],
+  },
+  {
+    // https://github.com/Comfy-Org/ComfyUI/issues/3060
+    title: 'DoRA of LyCORIS for SDXL',
+    network: 'Stable Diffusion XL',
+    make: DORA,
+    kind: 'LoRA with DoRA',
+    entries: [
+      [
+        'lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k',
+        `${U}.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight`,
+      ],
+      [
+        'lora_unet_input_blocks_4_1_transformer_blocks_0_ff_net_0_proj',
+        `${U}.input_blocks.4.1.transformer_blocks.0.ff.net.0.proj.weight`,
+      ],
+      ['lora_unet_input_blocks_5_0_emb_layers_1', `${U}.input_blocks.5.0.emb_layers.1.weight`],
     ],
   },
   {
@@ -214,6 +254,29 @@ export const PUBLISHED: readonly Published[] = [
     ],
   },
   {
+    // https://github.com/huggingface/diffusers/issues/10599
+    title: 'LoRAs of OneTrainer for Flux',
+    network: 'Flux.1',
+    make: KOHYA,
+    entries: [
+      [
+        'lora_transformer_transformer_blocks_10_attn_add_k_proj',
+        `${U}.double_blocks.10.txt_attn.qkv.weight`,
+        KOHYA,
+        [D, D],
+      ],
+      [
+        'lora_transformer_single_transformer_blocks_0_attn_to_v',
+        `${U}.single_blocks.0.linear1.weight`,
+        KOHYA,
+        [2 * D, D],
+      ],
+      ['lora_transformer_transformer_blocks_10_attn_to_add_out', `${U}.double_blocks.10.txt_attn.proj.weight`],
+      ['lora_transformer_transformer_blocks_10_attn_to_out_0', `${U}.double_blocks.10.img_attn.proj.weight`],
+      ['lora_transformer_transformer_blocks_10_attn_to_k', `${U}.double_blocks.10.img_attn.qkv.weight`, KOHYA, [D, D]],
+    ],
+  },
+  {
     title: 'LoRAs of kohya’s scripts for Flux',
     network: 'Flux.1',
     make: KOHYA,
@@ -251,6 +314,29 @@ export const PUBLISHED: readonly Published[] = [
     ],
   },
   {
+    // https://github.com/Nerogar/OneTrainer/issues/1079
+    title: 'LoRAs of OneTrainer for Chroma, with DoRA',
+    network: 'Chroma',
+    shown: null,
+    make: DORA,
+    kind: 'LoRA with DoRA',
+    entries: [
+      ['transformer.distilled_guidance_layer.layers.0.in_layer', 'distilled_guidance_layer.layers.0.in_layer.weight'],
+      ['transformer.distilled_guidance_layer.layers.1.out_layer', 'distilled_guidance_layer.layers.1.out_layer.weight'],
+    ],
+  },
+  {
+    // https://github.com/kijai/ComfyUI-HunyuanVideoWrapper/issues/468
+    title: 'LoRAs with differences of biases for HunyuanVideo',
+    network: 'HunyuanVideo',
+    make: BIASED,
+    entries: [
+      ['diffusion_model.double_blocks.19.img_attn.qkv', 'double_blocks.19.img_attn.qkv.weight'],
+      ['diffusion_model.double_blocks.19.txt_mod.lin', 'double_blocks.19.txt_mod.lin.weight'],
+      ['diffusion_model.guidance_in.in_layer', 'guidance_in.in_layer.weight'],
+    ],
+  },
+  {
     title: 'Qwen-Image-Lightning',
     network: 'Qwen-Image',
     make: KOHYA,
@@ -270,6 +356,17 @@ export const PUBLISHED: readonly Published[] = [
     ],
   },
   {
+    // https://github.com/kijai/ComfyUI-WanVideoWrapper/issues/445
+    title: 'LoRAs for Wan with the names of PEFT and alphas',
+    network: 'Wan',
+    make: ALPHA,
+    entries: [
+      ['diffusion_model.blocks.0.cross_attn.k_img', 'blocks.0.cross_attn.k_img.weight'],
+      ['diffusion_model.blocks.0.self_attn.k', 'blocks.0.self_attn.k.weight'],
+    ],
+  },
+  {
+    // https://github.com/kijai/ComfyUI-WanVideoWrapper/issues/807, 940 and 1862
     title: 'the step distillation of LightX2V for Wan 2.1 and 2.2, Wan2.2-Lightning, AccVideo',
     network: 'Wan',
     make: NO_ALPHA,
@@ -281,10 +378,24 @@ export const PUBLISHED: readonly Published[] = [
       ],
       ['diffusion_model.blocks.0.cross_attn.k_img', 'blocks.0.cross_attn.k_img.weight'],
       ['diffusion_model.blocks.0.self_attn.norm_k', 'blocks.0.self_attn.norm_k.weight', DIFF],
+      ['diffusion_model.blocks.0.cross_attn.norm_k_img', 'blocks.0.cross_attn.norm_k_img.weight', DIFF],
+      ['diffusion_model.img_emb.proj.1', 'img_emb.proj.1.weight', BIASED],
       ['diffusion_model.blocks.0', 'blocks.0.modulation', DIFF_M],
       ['diffusion_model.patch_embedding', 'patch_embedding.weight', DIFF],
       ['diffusion_model.time_projection.1', 'time_projection.1.weight'],
       ['diffusion_model.head.head', 'head.head.weight'],
+    ],
+  },
+  {
+    // https://github.com/huggingface/diffusers/pull/12040
+    title: 'the same, for models in the form of diffusers',
+    network: 'Wan of diffusers',
+    shown: 'Wan',
+    make: NO_ALPHA,
+    entries: [
+      ['diffusion_model.blocks.0.cross_attn.k_img', 'blocks.0.attn2.add_k_proj.weight', BIASED],
+      ['diffusion_model.img_emb.proj.1', 'condition_embedder.image_embedder.ff.net.0.proj.weight', BIASED],
+      ['diffusion_model.img_emb.proj.4', 'condition_embedder.image_embedder.norm2.weight', DIFF],
     ],
   },
   {
@@ -309,6 +420,30 @@ export const PUBLISHED: readonly Published[] = [
     entries: [['lora_unet_blocks_0_self_attn_q', 'blocks.0.self_attn.q.weight']],
   },
   {
+    // https://github.com/AbstractEyes/comfyui-lycoris/issues/6
+    title: 'LoHa of SimpleTuner for Z-Image',
+    network: 'Z-Image',
+    shown: 'Z-Image or Lumina 2',
+    make: HADA,
+    kind: 'LoHa',
+    entries: [
+      ['lycoris_noise_refiner_0_attention_to_k', 'noise_refiner.0.attention.qkv.weight', HADA, [8, 8]],
+      ['lycoris_layers_0_attention_to_out_0', 'layers.0.attention.out.weight'],
+    ],
+  },
+  {
+    // https://github.com/Comfy-Org/ComfyUI/issues/11487
+    title: 'LoRAs of musubi-tuner for Z-Image',
+    network: 'Z-Image',
+    shown: 'Z-Image or Lumina 2',
+    make: KOHYA,
+    entries: [
+      ['lora_unet_layers_0_attention_to_q', 'layers.0.attention.qkv.weight', KOHYA, [0, 8]],
+      ['lora_unet_layers_0_attention_to_out_0', 'layers.0.attention.out.weight'],
+    ],
+  },
+  {
+    // https://github.com/tdrussell/diffusion-pipe/issues/470
     title: 'zimage_turbo_training_adapter and LoRAs of ai-toolkit for Z-Image',
     network: 'Z-Image',
     shown: 'Z-Image or Lumina 2',

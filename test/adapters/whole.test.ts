@@ -157,60 +157,6 @@ describe('a whole tensor is refused', () => {
     else expect(found.code).toMatch(/^adapter-(?:role-unknown|unmatched)$/)
   })
 
-  test('where it stands for rows of a fused tensor', async () => {
-    const h = 4
-    const flux: Tensors = {
-      'img_in.weight': filled([h, 2], 1),
-      'double_blocks.0.img_attn.norm.key_norm.scale': f32([2], 1, 1),
-      'double_blocks.0.img_attn.qkv.weight': filled([3 * h, h], 1),
-    }
-    const q = 'transformer.transformer_blocks.0.attn.to_q'
-    const adapter = {
-      [`${q}.lora_A.weight`]: filled([1, h], 1),
-      [`${q}.lora_B.weight`]: filled([h, 1], 1),
-      'transformer.transformer_blocks.0.attn.to_k.weight': filled([h, h], 1),
-    }
-    const { problems } = await bake({ model: flux, adapter })
-    expect(problems.map(text)).toEqual([
-      expect.stringMatching(
-        /^adapter-rearranged: `transformer\.transformer_blocks\.0\.attn\.to_k\.weight` .*`double_blocks\.0\.img_attn\.qkv\.weight`/,
-      ),
-    ])
-  })
-})
-
-test('constants stay as the model has them', async () => {
-  const rope: Tensors = {
-    ...model,
-    'model.layers.0.self_attn.rotary_emb.inv_freq': f32([2], 3, 3),
-    'model.embeddings.position_ids': { dtype: 'I64', shape: [1, 2], values: [0, 1] },
-  }
-  const saved: Tensors = {
-    [`${PEFT}model.layers.0.self_attn.rotary_emb.inv_freq`]: f32([1], 9),
-    [`${PEFT}model.embeddings.position_ids`]: { dtype: 'I64', shape: [1, 2], values: [5, 6] },
-  }
-  const tensors = await built({ model: rope, adapter: { ...factors, ...saved } })
-  expect([tensors['model.layers.0.self_attn.rotary_emb.inv_freq'], tensors['model.embeddings.position_ids']]).toEqual([
-    [3, 3],
-    [0, 1],
-  ])
-})
-
-describe('what a config says was trained and the file lacks is refused', () => {
-  test.each([
-    [
-      'a module that is saved as a whole',
-      { modules_to_save: ['lm_head', 'embed_tokens'] },
-      { [`${PEFT}lm_head.weight`]: head },
-      /does not contain `embed_tokens`, although `modules_to_save`/,
-    ],
-    ['biases', { bias: 'lora_only' }, {}, /does not contain biases, although `bias`/],
-  ])('%s', async (_what, more, adapter, expected) => {
-    expect(text(await problem({ adapter: { ...factors, ...adapter }, config: { ...config, ...more } }))).toMatch(
-      expected,
-    )
-  })
-
   test('but not what the model has not either, nor what the recipe leaves out', async () => {
     await built({ adapter: factors, config: { ...config, modules_to_save: ['classifier', 'score'] } })
     const adapter = { ...factors, [`${PEFT}lm_head.weight`]: head }

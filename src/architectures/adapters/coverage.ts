@@ -6,23 +6,20 @@ import type { Family, Form } from './conventions.js'
  */
 export type Situation = 'whole' | 'rows' | 'several' | 'transposed' | 'swapped'
 
-/** Kinds of adapters that a table names together, and the situations in which they are refused. */
-export interface KindCoverage {
-  readonly kind: string
-  readonly refused: readonly Situation[]
-}
-
-/** Which kinds are applied where; convolutions are layers like others, and the only ones with a Tucker core. */
-export const KIND_COVERAGE: readonly KindCoverage[] = [
-  { kind: 'LoRA, LoCon, LoHa, LoKr, (IA)³', refused: [] },
-  { kind: 'DoRA', refused: [] },
-  { kind: 'DoRA of inputs', refused: ['several'] },
-  { kind: 'GLoRA', refused: ['transposed'] },
-  { kind: 'OFT, BOFT of LyCORIS', refused: ['several', 'transposed', 'swapped'] },
-  { kind: 'OFT, BOFT of PEFT', refused: [] },
-  { kind: 'differences', refused: ['transposed'] },
-  { kind: 'whole tensors', refused: ['rows', 'several', 'transposed', 'swapped'] },
-]
+/**
+ * Kinds of adapters that a table names together. Each is applied in every situation; convolutions are layers like others,
+ * and the only ones with a Tucker core.
+ */
+export const COVERED_KINDS = [
+  'LoRA, LoCon, LoHa, LoKr, (IA)³',
+  'DoRA',
+  'DoRA of inputs',
+  'GLoRA',
+  'OFT, BOFT of LyCORIS',
+  'OFT, BOFT of PEFT',
+  'differences',
+  'whole tensors',
+] as const
 
 /** Some modules of a network, by their paths in its original form and in that of diffusers. */
 export interface ModulePaths {

@@ -11,7 +11,8 @@ import type { PatchContext } from './patch-context.js'
 /** A sum of terms, each the product of matrices element by element. */
 export type Terms = readonly (readonly Product[])[]
 
-interface Factors {
+/** A pair of factors, and what comes between them. */
+export interface Factors {
   readonly up: TensorInfo
   readonly down: TensorInfo
   readonly mid: TensorInfo | undefined
@@ -76,7 +77,8 @@ const makeLowRank = (module: AdapterModule, laid: Laid, making: PatchContext): R
   return ok([...(isLora ? [[products[0]!]] : []), ...(isHadamard ? [products.slice(-2)] : [])])
 }
 
-const productOf = ({ up, down, mid, upTurned }: Factors, rank: number, laid: Laid): LowRankFactors => {
+/** The product of a pair of factors for what a module changes of a weight. */
+export const productOf = ({ up, down, mid, upTurned }: Factors, rank: number, laid: Laid): LowRankFactors => {
   const place = placeOf(laid)
   if (laid.turned)
     return {

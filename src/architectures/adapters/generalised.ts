@@ -1,9 +1,9 @@
-import { factorMissing, factorsApart, rankZero, rearranged } from '../../base/catalogue/adapters.js'
+import { factorMissing, factorsApart, rankZero } from '../../base/catalogue/adapters.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { LowRankFactors } from '../../graph/products.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
-import { wholeOf } from '../../tensor/view.js'
-import { isShape, placeOf, shapeProblem, type Laid } from './laid.js'
+import { productOf } from './factors.js'
+import { isShape, shapeProblem, type Laid } from './laid.js'
 import type { AdapterModule, Role } from './modules.js'
 import type { PatchContext } from './patch-context.js'
 
@@ -15,6 +15,8 @@ export interface Generalised {
   readonly second: TensorInfo
   readonly added: LowRankFactors
   readonly rank: number
+  /** True where W is stored with its rows as columns. */
+  readonly turned: boolean
 }
 
 const ROLES: readonly Role[] = ['a1', 'a2', 'b1', 'b2']
@@ -35,7 +37,6 @@ export const makeGeneralised = (
   const missing = ROLES.filter((role) => !tensors.has(role)).map((role) => `\`${role}\``)
   if (missing.length > 0) return failed(factorMissing(at, adapter, name, missing))
   const [a1, a2, b1, b2] = found as [TensorInfo, TensorInfo, TensorInfo, TensorInfo]
-  if (laid.turned) return failed(rearranged(at, adapter, name, laid.tensor))
   if (found.some((info) => info!.shape.length < 2)) return failed(factorsApart(at, adapter, name, [a1, a2, b1, b2]))
   if (found.some((info) => sizeOf(info!.shape) === 0)) return failed(rankZero(at, adapter, name))
   const width = (info: TensorInfo): number => info.shape[1]!
@@ -56,13 +57,6 @@ export const makeGeneralised = (
     ] as readonly (readonly [TensorInfo, readonly number[], (readonly number[])?])[]
   ).find(([info, wanted, flat = wanted]) => !isShape(info.shape, wanted) && !isShape(info.shape, flat))
   if (wrong !== undefined) return failed(shapeProblem(making, module, laid, { info: wrong[0], wanted: wrong[1] }, rank))
-  const added: LowRankFactors = {
-    up: wholeOf(up),
-    down: wholeOf(down),
-    mid: undefined,
-    rank,
-    columns: sizeOf(down.shape) / rank,
-    ...placeOf(laid),
-  }
-  return ok({ first, second, added, rank })
+  const added = productOf({ up, down, mid: undefined, upTurned: false }, rank, laid)
+  return ok({ first, second, added, rank, turned: laid.turned })
 }

@@ -16,12 +16,15 @@ const FLUX: Guess = { ids: ['flux', 'chroma'], title: 'Flux.1' }
 const WAN: Guess = { ids: [], title: 'Wan' }
 const QWEN_IMAGE: Guess = { ids: [], title: 'Qwen-Image' }
 const Z_IMAGE: Guess = { ids: [], title: 'Z-Image or Lumina 2' }
+const HUNYUAN: Guess = { ids: [], title: 'HunyuanVideo' }
 const LANGUAGE: Guess = { ids: LANGUAGE_MODELS, title: 'a language model' }
 
 /** By the width of the text embeddings that a U-Net attends to. */
 const BY_TEXT_WIDTH: Readonly<Record<number, Guess>> = { 768: SD1, 1024: SD2, 2048: SDXL, 1280: REFINER }
 
 const BY_NAME: readonly (readonly [pattern: RegExp, guess: Guess])[] = [
+  // It has one block of two streams more than Flux, and two of one stream.
+  [/(?:^|[._])(?:double_blocks[._]19|single_blocks[._]3[89])[._]/, HUNYUAN],
   [/(?:^|[._])(?:double_blocks|single_blocks|single_transformer_blocks)[._]\d/, FLUX],
   [/(?:^|[._])joint_blocks[._]\d/, SD3],
   [/(?:^|\.)model\.layers\.\d+\.(?:self_attn|mlp)\./, LANGUAGE],

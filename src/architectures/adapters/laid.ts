@@ -1,7 +1,8 @@
 import { factorShape } from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
-import type { LowRankFactors } from '../../graph/products.js'
+import type { KroneckerFactors, LowRankFactors } from '../../graph/products.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
+import { wholeOf } from '../../tensor/view.js'
 import type { AdapterModule } from './modules.js'
 import type { AdapterTarget } from './names.js'
 import type { PatchContext } from './patch-context.js'
@@ -26,13 +27,15 @@ export interface Laid {
   readonly turned: boolean
 }
 
+/** Where a module stands in its target. */
+type Placement = { readonly [K in 'rows' | 'part' | 'change']?: AdapterTarget[K] | undefined }
+
+/** True for a target that a module has as it is, all of it. */
+export const isWholeTarget = ({ rows, part, change }: Placement): boolean =>
+  rows === undefined && part === undefined && change === undefined
+
 /** Where a module's matrix stands in a tensor of its target. */
-export const layOut = (
-  tensor: string,
-  stored: Shape,
-  { rows, part, change }: Pick<AdapterTarget, 'rows' | 'part' | 'change'>,
-  turned = false,
-): Laid => {
+export const layOut = (tensor: string, stored: Shape, { rows, part, change }: Placement, turned = false): Laid => {
   const [height = 1, ...inner] = stored
   const count = part?.of ?? Math.min(rows?.count ?? height, height - (rows?.first ?? 0))
   return {
@@ -51,6 +54,20 @@ export const placeOf = ({ rows, part, roll }: Laid): Pick<LowRankFactors, 'first
   firstRow: part === undefined ? (rows?.first ?? 0) : -part.first,
   ...(roll === undefined ? {} : { roll }),
 })
+
+/** Stored numbers at their places, each once. */
+export const placedNumbers = (info: TensorInfo, laid: Laid): KroneckerFactors => {
+  const [count = 1, ...inner] = laid.shape
+  const columns = sizeOf(inner)
+  return {
+    left: wholeOf(info),
+    right: undefined,
+    leftShape: laid.turned ? [columns, count] : [count, columns],
+    rightShape: [1, 1],
+    ...(laid.turned ? { turned: true } : {}),
+    ...placeOf(laid),
+  }
+}
 
 /** Trailing dimensions of 1 are ignored: a linear layer may be stored as a 1 × 1 convolution. */
 const trimmed = (shape: Shape): Shape => shape.slice(0, shape.findLastIndex((d) => d !== 1) + 1)

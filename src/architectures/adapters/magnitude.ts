@@ -1,4 +1,4 @@
-import { factorMissing, rearranged, sideUnknown } from '../../base/catalogue/adapters.js'
+import { factorMissing, sideUnknown } from '../../base/catalogue/adapters.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { KroneckerFactors } from '../../graph/products.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
@@ -47,9 +47,6 @@ export const makeMagnitude = (module: AdapterModule, laid: Laid, making: PatchCo
   const [count = 1, inputs = 1] = laid.shape
   const output = [[count], [1, count]].slice(0, byOutput === undefined ? 1 : 2)
   if (output.some((shape) => isShape(info.shape, shape))) return ok(linesOf(info, 'output', laid))
-  // Columns of several weights have a length together, which none of them knows.
-  if (byOutput === undefined && isShape(info.shape, [1, inputs]) && laid.part !== undefined)
-    return failed(rearranged(making.at, making.adapter, module.name, laid.tensor))
   if (byOutput === undefined && isShape(info.shape, [1, inputs])) return ok(linesOf(info, 'input', laid))
   return failed(shapeProblem(making, module, laid, { info, wanted: [count, 1] }))
 }

@@ -8,11 +8,12 @@ import { failed, ok, type Result } from '../../base/result.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
 import { detectArchitecture, type Architecture } from '../detect.js'
+import { isOfText, kindBeside } from './beside.js'
 import { missingTensors } from './complete.js'
 import { rankOf } from './factors.js'
 import { guessArchitecture } from './guess.js'
 import { storesInputsFirst } from './inputs-first.js'
-import { groupAdapter, type GroupedAdapter } from './modules.js'
+import { groupAdapter, moduleOf, type GroupedAdapter } from './modules.js'
 import { adapterNames, isAmbiguous, type AdapterNames } from './names.js'
 import { overlapProblem, type Patched, type Sourced } from './overlap.js'
 import { patchParameters } from './parameters.js'
@@ -74,6 +75,8 @@ const fileProblem = (
     const names = [...file.tensors.keys()]
     const title = detectArchitecture(file.tensors)?.title
     if (title !== undefined) return problems.notAnAdapter(at, label, names, title)
+    const kind = kindBeside(names)
+    if (kind !== undefined) return tensorProblems.loadedBeside(at, label, kind)
     const telling = names.filter((name) => LIKE_AN_ADAPTER.test(name))
     return telling.length > 0
       ? tensorProblems.unknownLayout(at, label, telling)
@@ -133,7 +136,7 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
   for (const [tensor, sourced] of parts.flatMap((part) => part.patches))
     patches.set(tensor, [...(patches.get(tensor) ?? []), sourced])
   if (found.length === 0 && patches.size === 0)
-    return failed(problems.nothingMatched(at, label, model.label, architectureMismatch))
+    return failed(problems.nothingMatched(at, label, model.label, architectureMismatch, isOfText(unmatched)))
   for (const [tensor, sourced] of patches) {
     const problem = overlapProblem(at, label, tensor, sourced)
     if (problem !== undefined) found.push(problem)
@@ -141,7 +144,16 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
   if (config !== undefined) append(found, missingTensors(adapter, config.value, model.tensors, patches))
   if (strict && unmatched.length > 0)
     found.push(
-      tensorProblems.unmatchedTensors(at, label, model.label, unmatched, file.tensors.size, architectureMismatch),
+      tensorProblems.unmatchedTensors(
+        at,
+        label,
+        model.label,
+        unmatched,
+        file.tensors.size,
+        architectureMismatch,
+        isOfText(unmatched),
+        moduleOf(unmatched[0]!),
+      ),
     )
   return found.length > 0
     ? failed(...firstOfEach(found))
@@ -218,7 +230,7 @@ const patchModules = (modules: GroupedAdapter['modules'], names: AdapterNames, m
       )
       continue
     }
-    const made = targets.map((target) => makePatches(module, target, making))
+    const made = targets.map((target) => makePatches(module, target, making, targets))
     for (const { diagnostics } of made) append(found, diagnostics)
     const parts = made.flatMap((m) => (m.type === 'ok' ? [m.value] : []))
     if (parts.length < targets.length) continue

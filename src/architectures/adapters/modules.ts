@@ -141,6 +141,7 @@ const ROLES: readonly RoleName[] = [
 
 const REFUSED: readonly (readonly [ending: RegExp, kind: string])[] = [
   [/\.oft_diag$/, 'early OFT'],
+  [/\.oft_blocks\.\d+$/, 'OFT in numbered parts (`oft_blocks.0`)'],
   [/\.oft_r(?:\.[^.]+)*$/, 'OFT of PEFT before 0.16'],
   [/\.bm\.weight$/, 'GLoRA with a Tucker core'],
   [/(?:^|\.)vera_(?:A|B|lambda_[bd])(?:\.[^.]+)*$/, 'VeRA'],

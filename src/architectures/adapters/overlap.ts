@@ -29,7 +29,7 @@ const overlaps = (x: Patch, y: Patch): boolean => {
 /**
  * Two patches of the same rows of a tensor: no trainer writes both, and their sum is neither. `patches` are all of one
  * tensor.
- * Factors over the base that they were trained on are the exception.
+ * Factors over the base that they were trained on are the exception, if they change one tensor by itself.
  */
 export const overlapProblem = (
   at: Place,
@@ -41,7 +41,8 @@ export const overlapProblem = (
     for (const y of patches.slice(i + 1)) {
       if (!overlaps(x.patch, y.patch)) continue
       if (x.module !== y.module) return twoNames(at, adapter, tensor, [x.module, y.module])
-      if (x.base !== true && y.base !== true) return twoChanges(at, adapter, x.module, tensor)
+      const overBase = (x.base === true || y.base === true) && (x.patch.joined ?? y.patch.joined) === undefined
+      if (!overBase) return twoChanges(at, adapter, x.module, tensor)
     }
   }
   return undefined

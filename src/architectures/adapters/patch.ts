@@ -4,13 +4,13 @@ import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { KroneckerFactors } from '../../graph/products.js'
 import { isFloat } from '../../tensor/dtype.js'
-import { sizeOf, type TensorInfo } from '../../tensor/info.js'
+import type { TensorInfo } from '../../tensor/info.js'
 import { wholeOf, type View } from '../../tensor/view.js'
 import type { ExpertFactors, StackedExperts } from './experts.js'
 import { factorsOf, makeTerms, rankOf, type Terms } from './factors.js'
 import { makeInputRotation, type InputRotation } from './input-rotation.js'
 import { makeGeneralised, type Generalised } from './generalised.js'
-import { isShape, layOut, placeOf, type Laid } from './laid.js'
+import { isShape, isWholeTarget, layOut, placedNumbers } from './laid.js'
 import { linesOf, makeMagnitude, makeStretch, type Lines, type Stretch } from './magnitude.js'
 import type { AdapterModule, Role } from './modules.js'
 import type { AdapterTarget } from './names.js'
@@ -20,8 +20,8 @@ import type { Rows } from './spelling.js'
 
 /** What an adapter does to one tensor at strength 1. */
 export type Change =
-  /** It replaces the tensor: the result is exactly these numbers. */
-  | { readonly type: 'replace'; readonly of: View }
+  /** It replaces the tensor, or rows of it: the result is exactly these numbers, of a part at their places. */
+  | { readonly type: 'replace'; readonly of: View | KroneckerFactors }
   /** It adds stored numbers. */
   | { readonly type: 'stored'; readonly scale: number; readonly of: View }
   /** It adds products; with lengths, the rows or columns of the sum are then brought to these (DoRA). */
@@ -39,6 +39,15 @@ export type Change =
   /** It adds a product, and one of the tensor itself (GLoRA). */
   | { readonly type: 'generalised'; readonly scale: number; readonly of: Generalised }
 
+/** Tensors that an adapter has as one, whose rows follow one another. */
+export interface Joined {
+  readonly tensors: readonly { readonly name: string; readonly shape: readonly number[] }[]
+  /** The shape of all of them together. */
+  readonly shape: readonly number[]
+  /** The row of it where the one that is changed begins. */
+  readonly first: number
+}
+
 /** A change of one tensor, or of some of its rows. */
 export interface Patch {
   /** True in a text encoder. */
@@ -47,6 +56,8 @@ export interface Patch {
   readonly rows: Rows | undefined
   /** That of its factors, where it has any. */
   readonly rank?: number | undefined
+  /** Given where the change is one of several tensors together, which none of them tells alone. */
+  readonly joined?: Joined | undefined
   readonly change: Change
 }
 
@@ -62,15 +73,24 @@ export interface Made {
   readonly unmatched: readonly string[]
 }
 
-/** Makes the patches of one module, or reports what is wrong with its tensors. */
-export const makePatches = (module: AdapterModule, target: AdapterTarget, making: PatchContext): Result<Made> => {
+/**
+ * Makes the patches of one module, or reports what is wrong with its tensors. `targets` are all that the module is for,
+ * if those are several layers.
+ */
+export const makePatches = (
+  module: AdapterModule,
+  target: AdapterTarget,
+  making: PatchContext,
+  targets: readonly AdapterTarget[] = [target],
+): Result<Made> => {
   const { adapter, at, tensors, model } = making
   const odd = [...module.tensors].find(
     ([role, { dtype }]) => role !== 'alpha' && role !== 'on-input' && role !== 'reshape' && !isFloat(dtype),
   )?.[1]
   if (odd !== undefined) return failed(factorDtype(at, odd.name, adapter, odd.dtype))
   const weight = target.weight === undefined ? undefined : tensors.get(target.weight)
-  const changes = weight === undefined ? ok([]) : changesOf(module, target, weight.shape, making)
+  const joined = weight === undefined ? undefined : joinedOf(module, target, targets, tensors)
+  const changes = weight === undefined ? ok([]) : changesOf(module, target, weight.shape, making, joined)
   if (changes.type === 'failed') return changes
   if (weight !== undefined && changes.value.length > 0 && !isFloat(weight.dtype))
     return failed(factorDtype(at, target.weight!, model, weight.dtype))
@@ -79,7 +99,8 @@ export const makePatches = (module: AdapterModule, target: AdapterTarget, making
 
   const stored = storedPatches(module, target, scale.value, making)
   if (stored.type === 'failed') return stored
-  const patch = (change: Change): Patch => ({ text: target.text, rows: target.rows, rank: rankOf(module), change })
+  const { text, rows } = target
+  const patch = (change: Change): Patch => ({ text, rows, rank: rankOf(module), joined, change })
   const aimed = changes.value.map((change): Aimed => ({ tensor: target.weight!, patch: patch(change) }))
   append(aimed, biasOf(changes.value, module, target, making))
   append(aimed, stored.value.aimed)
@@ -97,19 +118,47 @@ const OF_NO_WEIGHT: readonly Role[] = ['alpha', 'diff', 'diff-bias', 'up-bias']
 const scaleOf = (module: AdapterModule, making: PatchContext, rank = rankOf(module)): Result<number> =>
   rank === undefined && factorsOf(module).length === 0 ? ok(1) : making.scaleOf(module, rank)
 
-/** The change of a module's weight: one of some kind, or none. */
+/**
+ * The tensors that a module has as one, where it mixes the rows of all of them, or gives their columns a length together;
+ * undefined where each can be changed by itself.
+ */
+const joinedOf = (
+  { tensors: own }: AdapterModule,
+  { part }: AdapterTarget,
+  targets: readonly AdapterTarget[],
+  tensors: PatchContext['tensors'],
+): Joined | undefined => {
+  if (part === undefined) return undefined
+  const all = [...targets]
+    .sort((x, y) => x.part!.first - y.part!.first)
+    .map(({ weight }) => ({ name: weight!, shape: tensors.get(weight!)!.shape }))
+  const inner = all[0]!.shape.slice(1)
+  const lengths = own.get('magnitude')
+  const isJoint = own.has('blocks') || (lengths !== undefined && isShape(lengths.shape, [1, inner[0] ?? 1]))
+  return isJoint ? { tensors: all, shape: [part.of, ...inner], first: part.first } : undefined
+}
+
+/** The change of a module's weight, or of those that are joined for it: one of some kind, or none. */
 const changesOf = (
   module: AdapterModule,
   target: AdapterTarget,
   stored: readonly number[],
   making: PatchContext,
+  joined: Joined | undefined,
 ): Result<readonly Change[]> => {
   const { adapter, at } = making
   // Adapters have embeddings, and layers that store their weights transposed, the other way round.
   const turned =
     (target.change === 'transposed') !==
     (module.embedding || (making.inputsFirst(target.weight!, sidesOf(module)) && !module.tensors.has('embedding-skew')))
-  const laid = layOut(target.weight!, stored, target, turned)
+  const isUnlike = ({ shape }: Joined['tensors'][number]): boolean =>
+    shape.slice(1).join() !== joined?.shape.slice(1).join()
+  if (target.part !== undefined && (turned || joined?.tensors.some(isUnlike) === true))
+    return failed(rearranged(at, adapter, module.name, target.weight!))
+  const laid =
+    joined === undefined
+      ? layOut(target.weight!, stored, target, turned)
+      : layOut(target.weight!, joined.shape, { ...target, part: undefined })
   const terms = makeTerms(module, laid, making)
   if (terms.type === 'failed') return terms
   const lengths = makeMagnitude(module, laid, making)
@@ -191,10 +240,8 @@ const storedPatches = (
       unmatched.push(info.name)
       continue
     }
-    if (target.change === 'transposed' && slot.shape.length > 1)
-      return failed(rearranged(at, adapter, module.name, tensor))
-    const laid = layOut(tensor, slot.shape, target)
-    const whole = target.rows === undefined && target.part === undefined && target.change !== 'halves-swapped'
+    const laid = layOut(tensor, slot.shape, target, target.change === 'transposed' && slot.shape.length > 1)
+    const whole = isWholeTarget(target)
     if (whole ? info.shape.join() !== slot.shape.join() : !isShape(info.shape, laid.shape))
       problems.push(
         deltaShape(at, adapter, info.name, info.shape, tensor, slot.shape, architectureMismatch, target.rows),
@@ -203,23 +250,11 @@ const storedPatches = (
     else {
       const change: Change = whole
         ? { type: 'stored', scale: by, of: wholeOf(info) }
-        : { type: 'products', scale: by, terms: [[inRows(info, laid)]], lengths: undefined }
+        : { type: 'products', scale: by, terms: [[placedNumbers(info, laid)]], lengths: undefined }
       aimed.push({ tensor, patch: { text: target.text, rows: target.rows, change } })
     }
   }
   return problems.length > 0 ? failed(...problems) : ok({ aimed, unmatched })
-}
-
-/** Stored numbers at some rows, each once. */
-const inRows = (info: TensorInfo, laid: Laid): KroneckerFactors => {
-  const [count = 1, ...inner] = laid.shape
-  return {
-    left: wholeOf(info),
-    right: undefined,
-    leftShape: [count, sizeOf(inner)],
-    rightShape: [1, 1],
-    ...placeOf(laid),
-  }
 }
 
 const deltasOf = ({ tensors }: AdapterModule, { weight, bias }: AdapterTarget, scale: number): readonly Delta[] =>

@@ -1,14 +1,15 @@
-import { otherVocabulary, partReplaced, unknownRole, wholeShape } from '../../base/catalogue/adapter-tensors.js'
+import { otherVocabulary, unknownRole, wholeShape } from '../../base/catalogue/adapter-tensors.js'
 import { ambiguousName, factorDtype } from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { isFloat } from '../../tensor/dtype.js'
 import type { TensorInfo } from '../../tensor/info.js'
 import { wholeOf } from '../../tensor/view.js'
 import { isConstant } from '../constants.js'
+import { isShape, isWholeTarget, layOut, placedNumbers, type Laid } from './laid.js'
 import type { AdapterNames } from './names.js'
 import type { Patched, Sourced } from './overlap.js'
 import type { PatchContext } from './patch-context.js'
-import { meaningOf, wholeModule, type Meaning } from './whole.js'
+import { meaningOf, wholeModule, type WholePlace } from './whole.js'
 
 /** Tensors with a row for each token. */
 const BY_TOKEN =
@@ -25,7 +26,7 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
   for (const info of tensors) {
     const meaning = meaningOf(info.name, names, (tensor) => making.tensors.has(tensor))
     // Constants are copied from the model, whatever else is done to it; some programs save them with the biases.
-    if (meaning.type === 'whole' && isConstant(meaning.tensor, info)) continue
+    if (meaning.type === 'whole' && meaning.places.some(({ tensor }) => isConstant(tensor, info))) continue
     if (meaning.type === 'absent') unmatched.push(info.name)
     else if (meaning.type === 'ambiguous')
       problems.push(
@@ -41,17 +42,24 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
       alike.tensors.push(info.name)
       unknown.set(meaning.ending, alike)
     } else {
-      const problem = problemOf(info, meaning, making)
-      if (problem !== undefined) problems.push(problem)
-      else
+      for (const place of meaning.places) {
+        const laid = layOf(place, making)
+        const problem = problemOf(info, place, laid, making)
+        if (problem !== undefined) {
+          problems.push(problem)
+          continue
+        }
+        const { text, rows } = place.target
+        const of = isWholeTarget(place.target) ? wholeOf(info) : placedNumbers(info, laid)
         patches.push([
-          meaning.tensor,
+          place.tensor,
           {
             module: wholeModule(info.name),
-            patch: { text: meaning.target.text, rows: undefined, change: { type: 'replace', of: wholeOf(info) } },
+            patch: { text, rows, change: { type: 'replace', of } },
             ...(meaning.base ? { base: true } : {}),
           },
         ])
+      }
     }
   }
   for (const [ending, { module, tensors: alike }] of unknown)
@@ -59,17 +67,25 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
   return { patches, unmatched, problems }
 }
 
-/** Why a tensor cannot take the place of another; undefined where it can. */
+const layOf = ({ tensor, target }: WholePlace, { tensors }: PatchContext): Laid => {
+  const { shape } = tensors.get(tensor)!
+  return layOut(tensor, shape, target, target.change === 'transposed' && shape.length > 1)
+}
+
+/** Why a tensor cannot take the place of another, or of a part of it; undefined where it can. */
 const problemOf = (
   info: TensorInfo,
-  { tensor, target }: Extract<Meaning, { type: 'whole' }>,
+  { tensor, target }: WholePlace,
+  laid: Laid,
   { adapter, model, at, tensors, architectureMismatch }: PatchContext,
 ): Diagnostic | undefined => {
   const { shape, dtype } = tensors.get(tensor)!
   if (!isFloat(info.dtype)) return factorDtype(at, info.name, adapter, info.dtype)
   if (!isFloat(dtype)) return factorDtype(at, tensor, model, dtype)
-  if (target.rows !== undefined || target.part !== undefined || target.change !== undefined)
-    return partReplaced(at, adapter, info.name, tensor)
+  if (!isWholeTarget(target))
+    return isShape(info.shape, laid.shape)
+      ? undefined
+      : wholeShape(at, adapter, info.name, info.shape, tensor, laid.shape, architectureMismatch)
   if (shape.join() === info.shape.join()) return undefined
   const sameWidth = info.shape.slice(1).join() === shape.slice(1).join()
   return sameWidth && BY_TOKEN.test(tensor)

@@ -7,10 +7,18 @@ interface WholeName {
   readonly part: 'weight' | 'scale' | 'bias' | ''
 }
 
+/** A tensor that is replaced, and the target that it is of. */
+export interface WholePlace {
+  readonly tensor: string
+  readonly target: AdapterTarget
+}
+
 /** What a tensor without a role is to a model. */
 export type Meaning =
-  /** It replaces a tensor. `base` is true for the tensor below factors, to which these are added. */
-  | { readonly type: 'whole'; readonly tensor: string; readonly target: AdapterTarget; readonly base: boolean }
+  /**
+   * It replaces a tensor, or those of several layers. `base` is true for what is below factors, to which these are added.
+   */
+  | { readonly type: 'whole'; readonly places: readonly WholePlace[]; readonly base: boolean }
   /** Its name could mean several modules. */
   | { readonly type: 'ambiguous'; readonly module: string; readonly targets: readonly AdapterTarget[] }
   /** It belongs to a module of the model, and its ending says nothing. */
@@ -75,11 +83,14 @@ export const meaningOf = (name: string, names: AdapterNames, has: (tensor: strin
     const targets = names.get(module) ?? []
     const [target] = targets
     if (target === undefined || (part === '' && !isBare(target))) continue
-    const tensor = partOf(target, part, has)
-    if (tensor === undefined) return { type: 'absent' }
+    const places = targets.flatMap((own): readonly WholePlace[] => {
+      const tensor = partOf(own, part, has)
+      return tensor === undefined ? [] : [{ tensor, target: own }]
+    })
+    if (places.length < targets.length) return { type: 'absent' }
     return isAmbiguous(targets)
       ? { type: 'ambiguous', module, targets }
-      : { type: 'whole', tensor, target, base: BASE.test(name) }
+      : { type: 'whole', places, base: BASE.test(name) }
   }
   for (let end = name.lastIndexOf('.'); end > 0; end = name.lastIndexOf('.', end - 1)) {
     const module = name.slice(0, end)

@@ -33,12 +33,28 @@ export const adapterOutsideLayers = (at: Place, adapter: string, model: string):
     },
   )
 
+/** What programs load beside a model. */
+export const besideKinds = {
+  embedding: 'an embedding of a trigger word (textual inversion)',
+  lllite: 'a ControlNet-LLLite',
+  imagePrompt: 'an IP-Adapter',
+  controlNet: 'a ControlNet',
+  motion: 'a motion module (AnimateDiff)',
+} as const
+
+/** Something that is loaded beside a model, in the place of an adapter. */
+export const loadedBeside = (at: Place, adapter: string, kind: string): Diagnostic =>
+  entry('not-an-adapter', `${adapter} is ${kind}, which no weights of a model can take`, {
+    at,
+    help: 'load it beside the model in the program that you use it with, and remove the step',
+  })
+
 /** An adapter whose changes are all zero. A warning. */
 export const adapterIdle = (path: string): Diagnostic =>
   warning(
     'adapter-idle',
     path,
-    `every change in ${path} is zero: in each of its modules a factor holds nothing but zeros, as before the first step of training`,
+    'every change of the adapter is zero: in each of its modules a factor holds nothing but zeros, as before the first step of training',
     'check that this is the result of the training, and not what it began with: a model that it is baked into stays as it is',
   )
 
@@ -157,17 +173,6 @@ export const otherVocabulary = (
     },
   )
 
-/** A whole tensor that would replace only some rows of another, or is stored in another order of rows or columns. */
-export const partReplaced = (at: Place, adapter: string, tensor: string, target: string): Diagnostic =>
-  entry(
-    'adapter-rearranged',
-    `${quoteName(tensor)} of ${adapter} replaces a part of ${quoteName(target)}, or stores it in another order, which smelt does not support`,
-    {
-      at,
-      help: 'convert the adapter to the names of the original model, or leave this tensor out with `exclude`',
-    },
-  )
-
 /** One module changes one tensor in two ways. */
 export const twoChanges = (at: Place, adapter: string, module: string, target: string): Diagnostic =>
   entry(
@@ -218,14 +223,19 @@ export const unknownRole = (
     },
   )
 
-/** Tensors of an adapter whose modules the model does not have. */
+/**
+ * Tensors of an adapter whose modules the model does not have. `ofText` is true where all of these are of text encoders,
+ * and `moduleName` is one of their modules.
+ */
 export const unmatchedTensors = (
   at: Place,
   adapter: string,
   model: string,
   tensors: readonly string[],
   total: number,
-  architectureMismatch?: ArchitectureMismatch,
+  architectureMismatch: ArchitectureMismatch | undefined,
+  ofText: boolean,
+  moduleName: string,
 ): Diagnostic =>
   entry(
     'adapter-unmatched',
@@ -234,12 +244,14 @@ export const unmatchedTensors = (
       at,
       help:
         architectureMismatch === undefined
-          ? 'check that the adapter belongs to this model; `exclude` leaves out modules by name, and `unmatched: ignore` all of these: the result then lacks what they were trained for'
+          ? ofText
+            ? 'these are of a text encoder that is not in this model: bake the adapter into the file that has it, too, and leave these out here with `unmatched: ignore`'
+            : `check that the adapter belongs to this model; \`exclude: ${JSON.stringify(moduleName)}\` leaves out a module by name, and \`unmatched: ignore\` all of these: the result then lacks what they were trained for`
           : 'use an adapter that was trained on this architecture',
     },
   )
 
-/** A whole tensor of another shape than the one it replaces. */
+/** A whole tensor of another shape than what it replaces: a tensor, or a part of one. */
 export const wholeShape = (
   at: Place,
   adapter: string,

@@ -210,17 +210,24 @@ export const notAnAdapter = (at: Place, adapter: string, tensors: readonly strin
         help: 'use a LoRA here; a whole model belongs under `models`',
       })
 
-/** No tensor of an adapter has a target in the model. */
+/** No tensor of an adapter has a target in the model; `ofText` is true where all of them are of text encoders. */
 export const nothingMatched = (
   at: Place,
   adapter: string,
   model: string,
-  architectureMismatch?: ArchitectureMismatch,
+  architectureMismatch: ArchitectureMismatch | undefined,
+  ofText: boolean,
 ): Diagnostic =>
-  entry('adapter-matches-nothing', `no tensor of ${adapter} has a target in ${model}${madeFor(architectureMismatch)}`, {
-    at,
-    help: 'use an adapter that was trained on this architecture; `smelt inspect` shows the names of both',
-  })
+  entry(
+    'adapter-matches-nothing',
+    `no tensor of ${adapter} has a target in ${model}${ofText ? '; all of them are of text encoders' : ''}${madeFor(architectureMismatch)}`,
+    {
+      at,
+      help: ofText
+        ? 'apply it to a model with these text encoders, or to the text encoder in a file of its own'
+        : 'use an adapter that was trained on this architecture; `smelt inspect` shows the names of both',
+    },
+  )
 
 /** An adapter of which a step leaves out every module. */
 export const allExcluded = (at: Place, adapter: string): Diagnostic =>
@@ -229,14 +236,14 @@ export const allExcluded = (at: Place, adapter: string): Diagnostic =>
     help: 'exclude fewer modules, or remove the step; `smelt inspect` shows the names of the adapter',
   })
 
-/** A module's tensor that cannot be changed the way an adapter asks for. */
+/** Several layers that an adapter has as one, and that seem to be stored transposed. */
 export const rearranged = (at: Place, adapter: string, module: string, tensor: string): Diagnostic =>
   entry(
     'adapter-rearranged',
-    `${quoteName(module)} of ${adapter} is transposed relative to ${quoteName(tensor)}, which smelt does not support`,
+    `${quoteName(module)} of ${adapter} stands for several layers, of which ${quoteName(tensor)} is one, and they cannot be put together: they differ in their columns, or seem to be stored transposed`,
     {
       at,
-      help: 'convert the adapter to the names of the original model, or leave this module out of it',
+      help: 'check `fan_in_fan_out` in the config of the adapter, which is true only for models such as GPT-2, or leave the module out with `exclude`',
     },
   )
 

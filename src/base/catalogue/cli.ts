@@ -85,7 +85,7 @@ export const kernelsBroken = (reason: string): Diagnostic =>
   runtimeBroken(
     'the WebAssembly module',
     reason,
-    'build or install smelt again; its folder must hold `dist/kernels/kernels.wasm`',
+    'build or install smelt again; its folder must hold `dist/kernels/kernels.wasm` and `dist/kernels/fused.wasm`',
   )
 
 /** Node.js is too old. */

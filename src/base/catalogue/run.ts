@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
-import { listNames } from './file-entry.js'
+import { listNames, quoteName } from './file-entry.js'
 
 /**
  * NaN or infinities that were copied from an input as they are. A warning: smelt did not make them, and masks of
@@ -56,6 +56,18 @@ export const nonFinite = (
     blame: 'run',
     help: `${advice === undefined ? '' : `${advice}; or `}inspect the inputs with \`smelt inspect --stats\`, use smaller weights or a wider \`dtype\`, or write \`non_finite: allow\` on the output`,
   })
+
+/** A whole tensor of an adapter that would be written as it is, and is damaged. */
+export const trainedNonFinite = (path: string, trained: string, tensor: string, step: string): Diagnostic =>
+  entry(
+    'non-finite',
+    `${quoteName(trained)} of ${path}, which step \`${step}\` takes for ${quoteName(tensor)} as it is, holds NaN or infinities`,
+    {
+      at: { type: 'file', path, tensor: trained },
+      blame: 'run',
+      help: 'download the adapter again, leave the tensor out with `exclude`, or write `non_finite: allow` on the output',
+    },
+  )
 
 /**
  * Token positions that do not count up were copied from an input. A warning: whoever loads them reads tokens in wrong

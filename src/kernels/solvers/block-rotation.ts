@@ -11,7 +11,8 @@ const EPSILON = 1e-8
  * more axis before: R = (I + Q)(I − Q)⁻¹ of Q = B − Bᵀ. OFT applies the transpose of m·R + (1 − m)·I to each run of rows;
  * BOFT applies it as it is to rows that are further apart at every level, and then both multiply rows by a factor.
  * Operands: the tensor, the blocks, and the factors of the rows if there are any; settings: the first row, the strength
- * m, and the greatest norm of Q, 0 for any. About 3·b³ floating-point operations for a block and 2·b for each element
+ * m, the greatest norm of Q, 0 for any; by how many rows they stand further on, the last ones at the front; and 1 where
+ * the tensor is stored with its rows as columns. About 3·b³ floating-point operations for a block and 2·b for each element
  * and level. LyCORIS, `diag_oft.py` and `boft.py`.
  */
 export const blockRotation: Solver = {
@@ -19,7 +20,7 @@ export const blockRotation: Solver = {
   version: 1,
   takes: 'all',
   workspace: ([shape = [], blocks = []]) => 8 * (2 * sizeOf(shape) + 3 * sizeOf(blocks.slice(-2)) + sizeOf(blocks)),
-  solve: ([operand, blocks, rescale], [first = 0, strength = 1, most = 0], shape) => {
+  solve: ([operand, blocks, rescale], [first = 0, strength = 1, most = 0, roll = 0, stands = 0], shape) => {
     const columns = sizeOf(shape) / (shape[0] ?? 1)
     const [number, size] = blocks!.shape.slice(-3) as [number, number, number]
     const levels = blocks!.shape.length === 4 ? blocks!.shape[0]! : undefined
@@ -29,7 +30,9 @@ export const blockRotation: Solver = {
     if (!Number.isFinite(norm)) return 'not-finite'
     if (most > 0 && norm > most) for (let i = 0; i < q.length; i++) q[i]! *= most / norm
     const turned = Float64Array.from(operand!.values)
-    const own = part(matrixOf(turned, shape[0] ?? 1, columns), first, rows, 0, columns)
+    const stored = matrixOf(turned, shape[0] ?? 1, columns)
+    const own = stands === 1 ? transposed(stored) : part(stored, first, rows, 0, columns)
+    const placeOf = (row: number): number => (row + roll) % rows
     const area = size * size
     for (let level = 0; level < (levels ?? 1); level++) {
       for (let block = 0; block < number; block++) {
@@ -37,12 +40,13 @@ export const blockRotation: Solver = {
         const matrix = cayley(q.subarray(at, at + area), size, strength)
         if (matrix === undefined) return 'not-finite'
         const places = levels === undefined ? runOf(block, size) : spreadOf(block, size, level)
-        turnRows(own, levels === undefined ? transposed(matrix) : matrix, places)
+        turnRows(own, levels === undefined ? transposed(matrix) : matrix, places.map(placeOf))
       }
     }
     if (rescale !== undefined)
       for (let i = 0; i < rows; i++)
-        for (let j = 0; j < columns; j++) turned[own.first + i * columns + j]! *= rescale.values[i]!
+        for (let j = 0; j < own.columns; j++)
+          turned[own.first + placeOf(i) * own.rowStep + j * own.columnStep]! *= rescale.values[i]!
     return turned
   },
 }
@@ -91,12 +95,11 @@ const spreadOf = (block: number, size: number, level: number): readonly number[]
 /** Replaces some rows of a matrix by sums of them, whose coefficients are the rows of another. */
 const turnRows = (m: Matrix, by: Matrix, places: readonly number[]): void => {
   const [before, after] = [emptyMatrix(places.length, m.columns), emptyMatrix(places.length, m.columns)]
-  for (const [i, row] of places.entries())
-    before.values.set(
-      m.values.subarray(m.first + row * m.rowStep, m.first + row * m.rowStep + m.columns),
-      i * m.columns,
-    )
+  const move = (visit: (inside: number, outside: number) => void): void => {
+    for (const [i, row] of places.entries())
+      for (let j = 0; j < m.columns; j++) visit(i * m.columns + j, m.first + row * m.rowStep + j * m.columnStep)
+  }
+  move((inside, outside) => (before.values[inside] = m.values[outside]!))
   addProduct(after, by, before)
-  for (const [i, row] of places.entries())
-    m.values.set(after.values.subarray(i * m.columns, (i + 1) * m.columns), m.first + row * m.rowStep)
+  move((inside, outside) => (m.values[outside] = after.values[inside]!))
 }

@@ -20,7 +20,7 @@ import {
   lowRankProduct,
   stackedFactors,
 } from './low-rank.js'
-import { padding } from './padding.js'
+import { joinedRows, padding } from './padding.js'
 import { ranks } from './ranks.js'
 import { rotation } from './rotation.js'
 import { isotropic, taskSingularVectors } from './subspaces.js'
@@ -40,6 +40,7 @@ const SOLVERS: readonly Solver[] = [
   isotropic,
   joinedFactors,
   kroneckerApproximation,
+  joinedRows,
   lowRankApproximation,
   lowRankFactors,
   lowRankProduct,

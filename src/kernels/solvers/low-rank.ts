@@ -162,18 +162,27 @@ export const elementsFrom: Solver = {
 /**
  * W·first·second in some rows of a tensor that is 0 elsewhere: each row of W [outputs, inputs, …kernel] times a matrix of
  * its input channels, given by its factors [inputs, rank] and [rank, inputs]. Operands: W and the factors; settings: the
- * first of these rows and their number.
+ * first of these rows and their number, and 1 where W is stored with its rows as columns, all of which count then.
  */
 export const channelProduct: Solver = {
   name: 'channel-product',
   version: 1,
   takes: 'all',
-  workspace: ([, first = []], shape) => 8 * (sizeOf(shape) + (shape[0] ?? 1) * (first[1] ?? 1)),
-  solve: ([operand, first, second], [row = 0, rows = 0], shape) => {
+  workspace: ([, first = []], shape) => {
+    const [height, columns] = sidesOf(shape)
+    return 8 * (sizeOf(shape) + Math.max(height, columns) * (first[1] ?? 1))
+  },
+  solve: ([operand, first, second], [row = 0, rows = 0, turned = 0], shape) => {
     const [height, columns] = sidesOf(shape)
     const [inputs, rank] = sidesOf(first!.shape)
-    const kernel = columns / inputs
     const result = emptyMatrix(height, columns)
+    if (turned === 1) {
+      const inner = emptyMatrix(columns, rank)
+      addProduct(inner, transposed(matrixOf(operand!.values, height, columns)), matrixOf(first!.values, inputs, rank))
+      addProduct(transposed(result), inner, matrixOf(second!.values, rank, inputs))
+      return result.values
+    }
+    const kernel = columns / inputs
     const channels = (values: Matrix['values'], k: number): Matrix => ({
       values,
       rows,

@@ -1,6 +1,23 @@
 import type { Solver } from '../../graph/expression.js'
 import { sizeOf } from '../../tensor/info.js'
 
+/** Tensors whose rows follow one another in one. */
+export const joinedRows: Solver = {
+  name: 'joined-rows',
+  version: 1,
+  takes: 'all',
+  workspace: () => 0,
+  solve: (operands, _, shape) => {
+    const joined = new Float64Array(sizeOf(shape))
+    let at = 0
+    for (const { values } of operands) {
+      joined.set(values, at)
+      at += values.length
+    }
+    return joined
+  },
+}
+
 /** A tensor with zeros behind its numbers on every axis, up to a shape of as many axes that is nowhere smaller. */
 export const padding: Solver = {
   name: 'padding',

@@ -15,7 +15,7 @@ import { adapterOf, modelsOf, valueOf } from '../call-arguments.js'
 import type { Call, Operator } from '../operator.js'
 import { refuseOpaqueModels } from '../opaque.js'
 import { adapter, choice, layers, model, number, perLayer } from '../params.js'
-import type { AdapterValue, Value } from '../value.js'
+import type { AdapterValue, ModelValue, Value } from '../value.js'
 import { patchTensor } from '../apply-change.js'
 import { widenModel } from '../widen-model.js'
 
@@ -25,7 +25,11 @@ const UNMATCHED = {
 } as const
 
 /** The operator for one adapter and model, whose patches are known; without them, its description. */
-const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: AdapterValue['made']): Operator =>
+const withPatches = (
+  patches: ReadonlyMap<string, readonly Patch[]>,
+  base?: ModelValue,
+  made?: AdapterValue['made'],
+): Operator =>
   defineOperator({
     id: 'adapter.apply',
     version: 1,
@@ -164,7 +168,15 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: Adap
     ],
     touches: (tensor) => patches.has(tensor),
     build: (g, inputs, { strength, clip_strength: inText = strength }, { name, shape }) =>
-      patchTensor(g, inputs.model, shape, patches.get(name)!, ({ text }) => (text ? inText : strength), made),
+      patchTensor(
+        g,
+        inputs.model,
+        shape,
+        patches.get(name)!,
+        ({ text }) => (text ? inText : strength),
+        made,
+        (other) => base!.tensor(other),
+      ),
   })
 
 /** The tensors of an adapter whose modules the step leaves out. */
@@ -234,7 +246,8 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   for (const tensor of excluded.value) call.note({ type: 'excluded', tensor })
   const wide = widenedCall(call, widened)
   if (wide.type === 'failed') return wide
-  const applied = withPatches(patches, made).evaluate(wide.value)
+  const base = modelsOf(wide.value, 'model')[0]!.value
+  const applied = withPatches(patches, base, made).evaluate(wide.value)
   if (applied.type === 'failed') return applied
   const idle = idleReason(call, patches, name)
   return ok(applied.value, [

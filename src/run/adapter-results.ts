@@ -1,10 +1,11 @@
-import { outputUnchanged } from '../base/catalogue/run.js'
+import { outputUnchanged, trainedNonFinite } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Digest } from '../base/digest.js'
 import type { Plan, Target } from '../plan/plan.js'
 import type { OpenedInput } from '../plan/inputs.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { Ledger } from './digest-ledger.js'
+import type { Oddities } from './oddities.js'
 
 /** True for a tensor that is more than a copy of a stored one. */
 const isComputed = ({ value, dtype, elements }: Target): boolean =>
@@ -32,5 +33,24 @@ export const warnOfUnchanged = (
       }
     const same = computed.length === 0 ? undefined : inputs.find((input) => computed.every(isIn(input)))
     return same === undefined ? [] : [outputUnchanged(label, computed.length, same.name)]
+  })
+}
+
+/**
+ * NaN or infinities that whole tensors of adapters have brought into outputs: what a model has may be meant so, such as a
+ * mask, and what was trained is not.
+ */
+export const damagedByAdapters = (
+  { models, targets }: Pick<Plan, 'models' | 'targets'>,
+  oddities: Oddities,
+): Diagnostic[] => {
+  const adapters = new Set(
+    models.flatMap(({ kind, files }) => (kind === 'adapter' ? files.map(({ path }) => path) : [])),
+  )
+  return targets.flat().flatMap(({ value, tensor, path, step }) => {
+    const from = value.type === 'read' ? value.view.tensor : undefined
+    return from !== undefined && adapters.has(from.file) && oddities.has(path, tensor, 'non-finite')
+      ? [trainedNonFinite(from.file, from.name, tensor, step)]
+      : []
   })
 }
