@@ -40,7 +40,7 @@ export interface Chunks {
 
 /**
  * The number of elements in an output's buffer: those of the unit if a measure reads them twice, of a block if they are
- * written or computed at once or if chunks do not align with the pieces that sums are made of, else of a chunk.
+ * written or if chunks do not align with the pieces that sums are made of, else of a chunk.
  */
 type BufferSize = 'unit' | 'block' | 'chunk'
 
@@ -68,10 +68,7 @@ export const createChunks = (
   const drawPorts = program.inputs.slice(unit.reads.length, unit.reads.length + unit.draws.length)
   const cuts = [...new Set(unit.uniforms.flatMap((u) => (u.cut === undefined ? [] : [u.cut.at])))].sort((a, b) => a - b)
   const byBlock = unit.takes.some(isSummed) && (engine.chunk % SUM_BLOCK !== 0 || cuts.length > 0)
-  /** True where nothing is filled in or counted chunk by chunk. */
-  const isWhole = engine.takesBlocks && unit.draws.every(isProduct) && unit.takes.length === 0
-  // What a solver is given is not written either, and computed a block at a time.
-  const sizes = program.outputs.map((_, port) => sizeOfBuffer(unit, port, byBlock || isWhole))
+  const sizes = program.outputs.map((_, port) => sizeOfBuffer(unit, port, byBlock))
   const chunk = Math.max(cutting.chunk, MOST_LOOKED_AT)
   const elements: Readonly<Record<BufferSize, number>> = { unit: MOST_KEPT, block, chunk }
 
@@ -111,6 +108,12 @@ export const createChunks = (
   const numbersOf = (isWanted: (draw: GeneratedInputOrder) => boolean): readonly number[] =>
     unit.draws.flatMap((draw, i) => (isWanted(draw) ? [i] : []))
   const [products, drawn] = [numbersOf(isProduct), numbersOf((draw) => !isProduct(draw))]
+  /** True where nothing is filled in or counted chunk by chunk, and all outputs have room for a block. */
+  const isWhole =
+    engine.takesBlocks &&
+    drawn.length === 0 &&
+    unit.takes.length === 0 &&
+    sizes.every((size) => elements[size] >= block)
   /** Where a generated input of elements from `start` on lies, in a block that began with element `from`. */
   const drawAt = (i: number, from: number, start: number): number =>
     draws[i]! + (isProduct(unit.draws[i]!) ? VALUE_BYTES[drawPorts[i]!.type] * (start - from) : 0)
