@@ -123,6 +123,7 @@ describe('mergekit', () => {
     expect(code).toBe(0)
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from slerp.yml (mergekit).
+      # Where one of two tensors, or of two differences, is all zeros, mergekit follows an arc (at equal weights 0.71 of the other), smelt a line (half of it).
       # \`smelt build\` downloads the models called ORG/NAME from the Hugging Face hub, unless a folder of that name is beside this recipe.
       # mergekit computes in bfloat16; smelt computes in float32 and rounds once, so the last digits differ.
       #
@@ -207,6 +208,7 @@ parameters:
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from ties.yml (mergekit).
       # Of differences that are equally large where the density cuts, smelt keeps those of the lower index, mergekit others.
+      # Of a tensor too small for its density, mergekit keeps the largest difference, smelt none.
       # \`smelt build\` downloads the models called ORG/NAME from the Hugging Face hub, unless a folder of that name is beside this recipe.
 
       smelt: 1

@@ -4,7 +4,7 @@ import type { Lock } from '#src/store/lock.js'
 import { readFileSync } from 'node:fs'
 import { inFolder, readTensors } from '../support/build-run.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
-import { buildIn, built } from './support.js'
+import { buildIn, built, dataOf } from './support.js'
 
 test.each(['merge.top_k_sum', 'merge.crossover'])(
   'the lock has the digests of inputs that only a solver reads: %s',
