@@ -332,28 +332,35 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     return complete ? (shortDigest(text) as Fingerprint) : undefined
   }
 
-  /** True where the first thing that an expression reads is not identified, as most are not before a first build. */
-  const isUnread = (subject: View | undefined): boolean =>
-    subject !== undefined && identify(subject.tensor) === undefined
+  /**
+   * True where the first thing that an expression reads is not identified, as most are not before a first build; it is
+   * not looked for far down.
+   */
+  const isUnread = (e: Expression): boolean => {
+    let first: Expression | undefined = e
+    for (let depth = 0; depth < DEEPEST && first !== undefined; depth++) {
+      if (first.type === 'read' || first.type === 'read-mask') return identify(first.view.tensor) === undefined
+      first = operandsOf(first)[0]
+    }
+    return false
+  }
 
   return {
     *prepare() {
       for (const m of grouped()) yield* prepareGroup(groupKey(m))
     },
     of: (value, { elements, dtype, allowNonFinite }) =>
-      isUnread(subjectOf(value))
+      isUnread(value)
         ? undefined
         : made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe([value])}`),
     // Without a stored tensor below it nothing tells how many elements it is over.
-    ofMeasure: (m) => {
-      const subject = subjectOf(m)
-      return subject === undefined || isUnread(subject)
+    ofMeasure: (m) =>
+      subjectOf(m) === undefined || isUnread(m)
         ? undefined
         : made(
             () =>
               `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'block-totals' || m.type === 'solve' || m.over === undefined ? describe([m]) : `${statisticOf(m)}: ${group(m)}`}`,
-          )
-    },
+          ),
     ofFigures: (measured) =>
       made(() => {
         const named = measured.map(({ tensor, size, scalars, tallies = {} }) => [
