@@ -58,11 +58,11 @@ export interface Graph {
   sign<X extends Operand>(x: X): Same<X>
   /** The nearest whole number of |x| < 2²²; a half becomes the even one. A zero may lose its sign. */
   round(x: Tensor): Tensor
-  /** 2ˣ of a whole x from −126 to 126, exactly. */
+  /** 2ˣ of a whole x from −126 to 126, exactly; of x beyond, that of the nearer bound. */
   twoTo(x: Tensor): Tensor
   /**
-   * x from 2⁻¹²⁶ to 1 as mantissa·2^exponent, exactly, with a whole exponent and a mantissa from √½ to √2. Of NaN and
-   * what is beyond, both are numbers of no meaning.
+   * x from 2⁻¹²⁶ to 1 as mantissa·2^exponent, exactly, with a whole exponent and a mantissa from √½ to √2. What is
+   * beyond counts as the nearer bound, and NaN as 1.
    */
   exponent(x: Tensor): Tensor
   mantissa(x: Tensor): Tensor

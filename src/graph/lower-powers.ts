@@ -1,4 +1,4 @@
-import { numberName, type Instruction } from './program.js'
+import { MOST_POWER, numberName, type Instruction } from './program.js'
 
 /** Adds a node and gives the name of its result. */
 type Emit = (op: string, inputs: readonly string[]) => string
@@ -7,6 +7,14 @@ type Emit = (op: string, inputs: readonly string[]) => string
 const WHOLE = numberName(1.5 * 2 ** 23)
 const [ZERO, ONE] = [numberName(0), numberName(1)]
 const STEPS = [64, 32, 16, 8, 4, 2, 1]
+
+/** x, or the bound that it is beyond; NaN becomes the upper one. */
+const between = (x: string, least: number, most: number, emit: Emit): string => {
+  const [lower, upper] = [numberName(least), numberName(most)]
+  const below = emit('Where', [emit('Less', [x, upper]), x, upper])
+  return emit('Where', [emit('Greater', [below, lower]), below, lower])
+}
+const rounded = (x: string, emit: Emit): string => emit('Sub', [emit('Add', [x, WHOLE]), WHOLE])
 
 /** 2ˣ, one binary place of |x| after the other. */
 const twoTo = (x: string, emit: Emit): string => {
@@ -39,7 +47,7 @@ const split = (x: string, emit: Emit): Split => {
 export const lowerPowers = (emit: Emit): ((instruction: Instruction) => Instruction | undefined) => {
   const splits = new Map<string, Split>()
   const splitOf = (x: string): Split => {
-    const known = splits.get(x) ?? split(x, emit)
+    const known = splits.get(x) ?? split(between(x, 2 ** -MOST_POWER, 1, emit), emit)
     splits.set(x, known)
     return known
   }
@@ -50,7 +58,7 @@ export const lowerPowers = (emit: Emit): ((instruction: Instruction) => Instruct
       case 'Round':
         return { op: 'Sub', inputs: [emit('Add', [x, WHOLE]), WHOLE], output }
       case 'TwoTo':
-        return identity(twoTo(x, emit))
+        return identity(twoTo(rounded(between(x, -MOST_POWER, MOST_POWER, emit), emit), emit))
       case 'Exponent':
         return identity(splitOf(x).exponent)
       case 'Mantissa':

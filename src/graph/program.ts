@@ -124,3 +124,6 @@ export const COMPARE: Readonly<Record<Comparison, string>> = {
   equal: 'Equal',
 }
 export const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor', not: 'Not' }
+
+/** Powers of two are made from −126 to 126; numbers are split from 2⁻¹²⁶ to 1. What is beyond counts as the bound, and NaN as the upper one. */
+export const MOST_POWER = 126

@@ -1,5 +1,5 @@
 import type { Dtype } from '../tensor/dtype.js'
-import { VALUE_BYTES, ZERO, type Instruction, type Port, type Program } from './program.js'
+import { VALUE_BYTES, ZERO, type Instruction, type Port, type Program, MOST_POWER } from './program.js'
 import { decode, decodeMask, encode, type Values } from './wasm-codecs.js'
 import { encodeModule, I32, V128, type Code } from './wasm-module.js'
 import * as w from './wasm-simd.js'
@@ -169,6 +169,13 @@ const WHOLE = 1.5 * 2 ** 23
 /** The bits of √½, and of what is 1 in float32. */
 const [ROOT_HALF, ONE] = [0x3f3504f3, 127 << 23]
 
+/** x, or the bound that it is beyond; NaN becomes the upper one. */
+const between = (x: Code, least: number, most: number, v: Making): Code => {
+  const below = w.select(x, v.floats(most), w.less(x, v.floats(most)))
+  return w.select(below, v.floats(least), w.more(below, v.floats(least)))
+}
+const splittable = (x: Code, v: Making): Code => between(x, 2 ** -MOST_POWER, 1, v)
+
 /** The instructions of programs, each with the bits that ONNX Runtime gives on the processor. */
 const OPERATIONS: Readonly<Record<string, Operation>> = {
   Add: two(w.add),
@@ -179,10 +186,16 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   Abs: one(w.abs),
   Sqrt: one(w.sqrt),
   Round: ([x], v) => w.sub(w.add(x!, v.floats(WHOLE)), v.floats(WHOLE)),
-  TwoTo: ([x], v) => w.addWords(w.shiftLeft(w.add(x!, v.floats(WHOLE)), 23), v.words(ONE)),
+  TwoTo: ([x], v) => {
+    const within = between(x!, -MOST_POWER, MOST_POWER, v)
+    return w.addWords(w.shiftLeft(w.add(within, v.floats(WHOLE)), 23), v.words(ONE))
+  },
   // Bits of numbers grow with them, so what is at or above a power of two times √½ is found by the bits above those of √½.
-  Exponent: ([x], v) => w.fromSigned(w.shiftRightSigned(w.subWords(x!, v.words(ROOT_HALF)), 23)),
-  Mantissa: ([x], v) => w.subWords(x!, w.and(w.subWords(x!, v.words(ROOT_HALF)), v.words(0xff800000))),
+  Exponent: ([x], v) => w.fromSigned(w.shiftRightSigned(w.subWords(splittable(x!, v), v.words(ROOT_HALF)), 23)),
+  Mantissa: ([x], v) => {
+    const within = splittable(x!, v)
+    return w.subWords(within, w.and(w.subWords(within, v.words(ROOT_HALF)), v.words(0xff800000)))
+  },
   Min: extreme(w.lesser),
   Max: extreme(w.greater),
   Greater: two(w.more),

@@ -60,7 +60,7 @@ test.each([
   ],
   [
     'op: merge.ties, base: base, models: [{ model: anime, select_topk: 1 }, photo]',
-    'use one of `model`, `weight`, `density`, or delete it',
+    'use one of `weight`, `density`, or delete it',
   ],
   [
     'op: merge.ties, base: base, models: [{ model: anime, weight: [0, 0.5, 1] }, photo]',

@@ -59,8 +59,12 @@ const numbersFrom = (dtype: Dtype, numbers: Numbers): Float32Array =>
   isSmall(dtype) ? decode(dtype, numbers as Uint16Array) : Float32Array.from(numbers as Float32Array, Number)
 
 const or = (ok: boolean): number => (ok ? 1 : 0)
+/** x, or the bound that it is beyond; NaN becomes the upper one. */
+const between = (x: number, least: number, most: number): number => (x < most ? Math.max(x, least) : most)
+const splittable = (x: number): number => between(x, 2 ** -126, 1)
 /** Of a float32: √½ is none, so that no rounding decides. */
 const exponentOf = (x: number): number => Math.floor(Math.log2(x) + 0.5)
+const round = (x: number): number => Math.fround(Math.fround(x + 12582912) - 12582912)
 const OPERATIONS: Readonly<Record<string, (...x: number[]) => number>> = {
   Add: (a, b) => a! + b!,
   Sub: (a, b) => a! - b!,
@@ -71,10 +75,10 @@ const OPERATIONS: Readonly<Record<string, (...x: number[]) => number>> = {
   Neg: (a) => -a!,
   Abs: (a) => Math.abs(a!),
   Sqrt: (a) => Math.sqrt(a!),
-  Round: (a) => Math.fround(Math.fround(a! + 12582912) - 12582912),
-  TwoTo: (a) => 2 ** a!,
-  Exponent: (a) => exponentOf(a!),
-  Mantissa: (a) => a! / 2 ** exponentOf(a!),
+  Round: (a) => round(a!),
+  TwoTo: (a) => 2 ** round(between(a!, -126, 126)),
+  Exponent: (a) => exponentOf(splittable(a!)),
+  Mantissa: (a) => splittable(a!) / 2 ** exponentOf(splittable(a!)),
   Greater: (a, b) => or(a! > b!),
   GreaterOrEqual: (a, b) => or(a! >= b!),
   Less: (a, b) => or(a! < b!),
