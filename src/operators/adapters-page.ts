@@ -69,7 +69,7 @@ Convolutions are layers like others; a Tucker core belongs to them alone.
 
 const LAYERS_EXPLAINED = `- **Rows of a fused layer**: an adapter names q, k and v, and the model has them in one tensor, as OpenCLIP, Flux, Stable Diffusion 3 and Z-Image do. DoRA's lengths are then those of each part's own rows, and of its own columns.
 - **Several layers as one**: the other way round. kohya's scripts name the fused \`qkv\` of Flux, and a model in the form of diffusers has \`to_q\`, \`to_k\` and \`to_v\`. Each gets its rows of the difference, bit by bit as the fused layer would; a change that mixes rows, or gives columns a length, is computed for all of these layers together.
-- **Transposed layers**: the text projection of OpenCLIP, embeddings, and layers that store their inputs as rows (Conv1D of GPT-2). The factors tell, or for square weights the biases of the layers beside them; \`fan_in_fan_out\` in PEFT’s config speaks only of the last layer that was adapted, and counts where nothing else tells.
+- **Transposed layers**: the text projection of OpenCLIP, embeddings, and layers that store their inputs as rows (Conv1D of GPT-2). The factors tell, or for square weights the biases of the layers beside them; \`fan_in_fan_out\` in PEFT’s config speaks only of the last layer that was adapted, and counts where nothing else tells, or the layers beside it tell different things; convolutions are never turned.
 - **Halves exchanged**: diffusers stores the scale and the shift of some modulations the other way round.
 `
 

@@ -38,7 +38,7 @@ export const plainModules = (
   const config = configOf({ label, file, at, alpha: adapter.value.alpha })
   if (config?.type === 'failed') return config
   // Factors of layers that are stored transposed mean another difference, and only that config says so.
-  if (config?.value.fanInFanOut === true) return failed(notPlainLora(at, label, modules[0]!.name))
+  if (config?.value.fanInFanOut === true) return failed(onlyApplied(at, label, otherKinds.transposed, 'fan_in_fan_out'))
   // No config that smelt writes says which layers the model repeats, or that the factors of experts are interleaved.
   if ((config?.value.repeated.length ?? 0) > 0)
     return failed(onlyApplied(at, label, otherKinds.repeated, 'layer_replication'))

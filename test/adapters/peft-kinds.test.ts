@@ -110,6 +110,32 @@ describe('PEFT’s', () => {
     }
   })
 
+  test('where layers beside a square weight tell different things, the config counts, and never for a convolution', async () => {
+    const { problems, tensors } = await bake({
+      model: {
+        'net.h.q.weight': f32([2, 2], 0, 0, 0, 0),
+        'net.h.up.weight': filled([3, 2], 0),
+        'net.h.up.bias': filled([3], 0),
+        'net.h.c.weight': filled([2, 3], 0),
+        'net.h.c.bias': filled([3], 0),
+      },
+      adapter: of({ 'lora_B.weight': f32([2, 1], 1, 2), 'lora_A.weight': f32([1, 2], 1, 10) }, 'net.h.q'),
+      config: { r: 1, lora_alpha: 1, fan_in_fan_out: false },
+    })
+    expect(problems).toEqual([])
+    expect(tensors['net.h.q.weight']).toEqual([1, 10, 2, 20])
+    const convolution = await bake({
+      model: { 'net.conv.weight': filled([3, 2, 1, 2], 0) },
+      adapter: of(
+        { 'lora_B.weight': f32([3, 1, 1, 1], 1, 2, 3), 'lora_A.weight': f32([1, 2, 1, 2], 1, 0, 0, 10) },
+        'net.conv',
+      ),
+      config: { r: 1, lora_alpha: 1, fan_in_fan_out: true },
+    })
+    expect(convolution.problems).toEqual([])
+    expect(convolution.tensors['net.conv.weight']).toEqual([1, 0, 0, 10, 2, 0, 0, 20, 3, 0, 0, 30])
+  })
+
   test('LoRA of embeddings is transposed, also with DoRA, whose lengths are then of columns', async () => {
     const factors = of({ lora_embedding_B: f32([2, 1], 3, 0), lora_embedding_A: f32([1, 3], 1, 0, 1) }, 'net.embed')
     const config = { r: 1, lora_alpha: 1 }

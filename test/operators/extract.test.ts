@@ -223,3 +223,42 @@ test('an adapter that is a file already is not written again', () =>
     })
     expect(codesOf(result)).toEqual(['wrong-kind'])
   }))
+
+test('the factors of layers that store their inputs first have the shapes that PEFT loads', () =>
+  inFolder(async (folder) => {
+    const shapes = { 'c_attn.weight': [4, 12], 'c_attn.bias': [12], 'c_proj.weight': [4, 4], 'c_proj.bias': [4] }
+    const numbers = (seed: number) =>
+      Object.fromEntries(
+        Object.entries(shapes).map(([name, shape], i) => [
+          `h.0.attn.${name}`,
+          { dtype: 'F32', shape, values: normals(sizeOf(shape), seed + i) } as const,
+        ]),
+      )
+    writeSafetensors(join(folder, 'base.safetensors'), numbers(1))
+    writeSafetensors(join(folder, 'tuned.safetensors'), numbers(20))
+    const baked = { op: 'adapter.apply', model: 'base', adapter: 'lora' }
+    const models = { base: 'base.safetensors', tuned: 'tuned.safetensors' }
+    const outputs = { baked: { from: 'baked', path: 'baked.safetensors' } }
+    const lora = { op: 'adapter.extract', model: 'tuned', base: 'base', names: 'peft', rank: 4 }
+    await built(
+      buildIn(folder, {
+        models,
+        steps: { lora, baked },
+        outputs: { ...outputs, lora: { from: 'lora', path: 'peft/' } },
+      }),
+    )
+    const atOnce = await readTensors(join(folder, 'baked.safetensors'))
+    const factors = await readTensors(join(folder, 'peft/adapter_model.safetensors'))
+    expect(factors['base_model.model.h.0.attn.c_attn.lora_A.weight']!.shape).toEqual([4, 4])
+    expect(factors['base_model.model.h.0.attn.c_attn.lora_B.weight']!.shape).toEqual([12, 4])
+    expect(JSON.parse(readFileSync(join(folder, 'peft/adapter_config.json'), 'utf8'))).toMatchObject({
+      fan_in_fan_out: true,
+    })
+    await built(buildIn(folder, { models, adapters: { lora: 'peft/' }, steps: { baked }, outputs }))
+    const again = await readTensors(join(folder, 'baked.safetensors'))
+    const tuned = await readTensors(join(folder, 'tuned.safetensors'))
+    for (const name of ['h.0.attn.c_attn.weight', 'h.0.attn.c_proj.weight']) {
+      expect(furthest(atOnce[name]!.values, tuned[name]!.values)).toBeLessThan(1e-5)
+      expect(furthest(again[name]!.values, tuned[name]!.values)).toBeLessThan(1e-5)
+    }
+  }))

@@ -11,24 +11,46 @@ const toldByBias = (weight: string, tensors: Tensors): boolean | undefined => {
   return bias[0] === columns ? true : bias[0] === rows ? false : undefined
 }
 
+/** What the biases of the layers beside a weight tell of it; undefined where none tells, or they tell different things. */
+const toldBeside = (weight: string, tensors: Tensors): boolean | undefined => {
+  const parent = weight.slice(0, weight.lastIndexOf('.', weight.length - '.weight'.length - 1) + 1)
+  const told = new Set(
+    [...tensors.keys()].flatMap((name) =>
+      name.startsWith(parent) && name.endsWith('.weight') ? (toldByBias(name, tensors) ?? []) : [],
+    ),
+  )
+  return told.size === 1 ? [...told][0] : undefined
+}
+
 /**
  * Whether a layer stores its inputs as rows and its outputs as columns, as those of GPT-2 do (Conv1D of transformers).
  * PEFT turns the change of each layer as that layer needs it, and its config says only what the last of them needed. So
  * the factors tell it; for a square weight the biases of the layers beside it; and what is `said` counts for the rest.
+ * Convolutions have their outputs first, whatever is said.
  */
 export const storesInputsFirst =
   (tensors: Tensors, said: boolean) =>
   (weight: string, sides: Sides | undefined): boolean => {
     const [rows, columns, ...more] = tensors.get(weight)?.shape ?? []
-    if (sides === undefined || columns === undefined || more.length > 0) return said
+    if (more.length > 0) return false
+    if (sides === undefined || columns === undefined) return said
     if (rows !== columns) {
       const fits = ([first, second]: readonly number[]): boolean => first === rows && second === columns
       return fits(sides) ? false : fits(sides.toReversed()) ? true : said
     }
-    const parent = weight.slice(0, weight.lastIndexOf('.', weight.length - '.weight'.length - 1) + 1)
-    for (const name of tensors.keys()) {
-      const told = name.startsWith(parent) && name.endsWith('.weight') ? toldByBias(name, tensors) : undefined
-      if (told !== undefined) return told
-    }
-    return said
+    return toldBeside(weight, tensors) ?? said
   }
+
+/**
+ * The same, told by a model alone, for factors that are to be made of its weights: {@link storesInputsFirst} tells the
+ * same of them if a config says what is true of any of them.
+ */
+export const keepsInputsFirst = (tensors: Tensors): ((weight: string) => boolean) => {
+  const any = [...tensors.keys()].some((name) => name.endsWith('.weight') && toldByBias(name, tensors) === true)
+  if (!any) return () => false
+  return (weight) => {
+    const [rows, columns, ...more] = tensors.get(weight)?.shape ?? []
+    if (columns === undefined || more.length > 0) return false
+    return rows === columns ? (toldBeside(weight, tensors) ?? true) : toldByBias(weight, tensors) === true
+  }
+}

@@ -5,6 +5,8 @@ export interface ScaledModule {
   readonly name: string
   readonly rank: number
   readonly scale: number
+  /** True where the layer stores its weight transposed, [inputs, outputs]. */
+  readonly inputsFirst?: boolean
 }
 
 /** What a config says besides its modules; null where it is not known. */
@@ -52,7 +54,7 @@ export const peftConfigOf = (
     auto_mapping: null,
     base_model_name_or_path: base,
     bias: 'none',
-    fan_in_fan_out: false,
+    fan_in_fan_out: modules.some(({ inputsFirst }) => inputsFirst === true),
     inference_mode: true,
     init_lora_weights: true,
     lora_alpha: alpha,

@@ -81,7 +81,7 @@ export const onlyApplied = (at: Place, adapter: string, kind: string, key: strin
     `${adapter} is ${kind} (\`${key}\` in its config), which smelt applies but does not rewrite`,
     {
       at,
-      help: 'apply the adapter to a model with `adapter.apply`, and make a LoRA of the result with `adapter.extract`',
+      help: 'apply the adapter to a model with `adapter.apply`, and make a LoRA of the result with `adapter.extract` and `names: peft`',
     },
   )
 

@@ -6,17 +6,19 @@ import { product, svdOf, truncatedSvd } from './svd.js'
 /**
  * The two factors of the best approximation of a rank of some rows of a matrix: up [rows, rank] and after it down
  * [rank, columns], with the roots of the singular values in each. Where the matrix has a lower rank the rest is 0.
- * Operand: the matrix; settings: the first row, the number of rows, the rank. About 24·rows·columns·(rank + 10)
- * floating-point operations.
+ * Operand: the matrix; settings: the first row, the number of rows, the rank, and 1 for the transpose of the matrix. About
+ * 24·rows·columns·(rank + 10) floating-point operations.
  */
 export const lowRankFactors: Solver = {
   name: 'low-rank-factors',
   version: 1,
   takes: 'all',
   workspace: ([matrix = []]) => decompositionBytes(matrix),
-  solve: ([operand], [first = 0, rows = 0, rank = 0], shape) => {
-    const [height, columns] = sidesOf(operand!.shape)
-    const { u, s, vt } = truncatedSvd(part(matrixOf(operand!.values, height, columns), first, rows, 0, columns), rank)
+  solve: ([operand], [first = 0, rows = 0, rank = 0, turned = 0], shape) => {
+    const stored = matrixOf(operand!.values, ...sidesOf(operand!.shape))
+    const matrix = turned === 1 ? transposed(stored) : stored
+    const { columns } = matrix
+    const { u, s, vt } = truncatedSvd(part(matrix, first, rows, 0, columns), rank)
     const factors = new Float64Array(sizeOf(shape))
     for (const [k, value] of s.entries()) {
       const root = Math.sqrt(value)

@@ -1,4 +1,5 @@
 import type { Architecture } from '../../architectures/detect.js'
+import { keepsInputsFirst } from '../../architectures/adapters/inputs-first.js'
 import { kohyaMetadata } from '../../architectures/adapters/kohya-metadata.js'
 import {
   alphaName,
@@ -54,7 +55,7 @@ const differences = defineOperator({
   details: [
     'For every weight with rows and columns, factors `up·down` of the given rank come as close to `model − base` as any can (truncated singular value decomposition); the roots of the singular values are in both, so that they can be stored in half precision. Convolutions are decomposed as matrices of their filters (LoCon), and parts of fused tensors each by themselves, where the format has a name for each.',
     '',
-    'With the names of kohya, the header has the metadata and the hashes that web UIs read (`ss_*`, `sshs_*`). The adapter is an output like a model (`dtype: f16` halves it), and `adapter.apply` takes it. Its `alpha` is the rank, so strength 1 adds the difference. Applied in the recipe that makes it, its factors are not rounded to a dtype of 16 bits first; from its file they are. A tensor with rank 0 is left out, and so is one that the format has no name for, such as those of a VAE; the plan counts them. Embeddings have no factors, and are left out.',
+    'With the names of kohya, the header has the metadata and the hashes that web UIs read (`ss_*`, `sshs_*`). The adapter is an output like a model (`dtype: f16` halves it), and `adapter.apply` takes it. Its `alpha` is the rank, so strength 1 adds the difference. Applied in the recipe that makes it, its factors are not rounded to a dtype of 16 bits first; from its file they are. A tensor with rank 0 is left out, and so is one that the format has no name for, such as those of a VAE; the plan counts them. Embeddings have no factors, and are left out. With the names of PEFT, layers that store their inputs as rows (Conv1D of GPT-2, told by their biases) get the factors that PEFT has for them, and its config says `fan_in_fan_out`.',
     '',
     RANK_DETAILS,
     '',
@@ -124,20 +125,27 @@ interface Module {
 /** Factors of some rows of a difference. */
 const factorsFor = (
   g: Graph,
-  { shape, dtype: stored }: Slot,
+  { name: tensor, shape, dtype: stored }: Slot,
   delta: () => Tensor,
   { module, rows }: SpeltModule,
   wanted: number,
-  { format, choose }: Pick<Extraction, 'format' | 'choose'>,
+  { format, choose, inputsFirst }: Pick<Extraction, 'format' | 'choose' | 'inputsFirst'>,
 ): Module | undefined => {
-  const [height, inner] = [rows?.count ?? shape[0]!, shape.slice(1)]
+  const turned = inputsFirst(tensor)
+  const seen = turned ? shape.toReversed() : shape
+  const [height, inner] = [rows?.count ?? seen[0]!, seen.slice(1)]
   const columns = sizeOf(inner)
   const dtype = dtypeOf(stored)
   const [first, most] = [rows?.first ?? 0, Math.min(wanted, height, columns)]
-  const rank = choose(module, () => ({ x: delta(), shape, first, rows: height, most }), most)
+  const rank = choose(module, () => ({ x: delta(), shape, first, rows: turned ? shape[0]! : height, most }), most)
   if (rank === 0) return undefined
   const packed = (): Tensor =>
-    g.solve(lowRankFactors, [{ x: delta(), shape }], [first, height, rank], [rank * (height + columns)])
+    g.solve(
+      lowRankFactors,
+      [{ x: delta(), shape }],
+      [first, height, rank, ...(turned ? [1] : [])],
+      [rank * (height + columns)],
+    )
   const factor = (ending: string, own: readonly number[], first: number): MadeTensor => ({
     slot: { name: module + ending, shape: own, dtype },
     tensor: () => g.solve(elementsFrom, [{ x: packed(), shape: [rank * (height + columns)] }], [first], own),
@@ -145,7 +153,7 @@ const factorsFor = (
   const [up, down] = FACTOR_ENDINGS[format]
   const kernel = inner.slice(1)
   const tensors = [factor(up, [height, rank, ...kernel.map(() => 1)], 0), factor(down, [rank, ...inner], height * rank)]
-  const factors = { name: module, rank, scale: 1 }
+  const factors = { name: module, rank, scale: 1, inputsFirst: turned }
   if (format !== 'kohya') return { tensors, factors }
   const alpha: MadeTensor = { slot: { name: alphaName(module), shape: [], dtype: 'F32' }, tensor: () => g.fill(rank) }
   return { tensors: [...tensors, alpha], factors }
@@ -192,6 +200,8 @@ interface Extraction {
   readonly spell: (tensor: string) => readonly SpeltModule[]
   readonly rankOf: (tensor: string) => number | undefined
   readonly choose: RankOf
+  /** Tells weights whose factors the format has transposed. */
+  readonly inputsFirst: (weight: string) => boolean
 }
 
 /** The modules of one tensor, or why it has none. */
@@ -241,6 +251,7 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
     spell,
     rankOf: ranks.value,
     choose: choose.value,
+    inputsFirst: format === 'peft' ? keepsInputsFirst(model.tensors) : () => false,
   }
   const modules: Module[] = []
   for (const tensor of both.value.compared) {
