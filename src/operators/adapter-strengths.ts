@@ -7,14 +7,14 @@ import { numbers } from './params.js'
 import type { Value } from './value.js'
 
 const TAKES =
-  'Takes pairs of factors (LoRA and LoCon) and stored differences (`diff`, `diff_b`); other kinds are refused.'
+  'Takes pairs of factors (LoRA and LoCon) and stored differences (`diff`, `diff_b`); other kinds are refused, and so is a module that has both.'
 const PEFT = 'In the names of PEFT the output can be a folder with its `adapter_config.json` (`path: lora/`).'
 
 /** What operators that combine adapters say of their kinds. */
-export const ADAPTER_KINDS = `${TAKES} Modules keep the names and dtypes of the first adapter that has them, and their \`alpha\` becomes their rank. ${PEFT} What the trainers wrote in the headers (\`ss_*\`) is kept where all adapters have it alike, and their tags are added up.`
+export const ADAPTER_KINDS = `${TAKES} Modules keep the names and dtypes of the first adapter that has them, and if any of them states an \`alpha\`, all do: their rank. ${PEFT} What the trainers wrote in the headers (\`ss_*\`) is kept where all adapters have it alike, and their tags are added up.`
 
 /** What an operator that changes one adapter says of its kinds. */
-export const OWN_KINDS = `${TAKES} Modules keep their names and dtypes, and their \`alpha\` becomes their rank. ${PEFT} What the trainer wrote in the header (\`ss_*\`) is kept.`
+export const OWN_KINDS = `${TAKES} Modules keep their names and dtypes, and if any of them states an \`alpha\`, all do: their rank. ${PEFT} What the trainer wrote in the header (\`ss_*\`) is kept.`
 
 /** The param that weighs the adapters of a step. */
 export const STRENGTHS = numbers({

@@ -3,8 +3,14 @@ import { guessArchitecture } from '../architectures/adapters/guess.js'
 import { kohyaMetadata } from '../architectures/adapters/kohya-metadata.js'
 import type { AdapterModule } from '../architectures/adapters/modules.js'
 import { scalesOf } from '../architectures/adapters/scale.js'
+import { alphaName } from '../architectures/adapters/spell.js'
 import { peftFactsOf, type ScaledModule } from '../architectures/adapters/write-peft-config.js'
-import { adapterNamesDiffer, factorsDiffer, nothingLeft } from '../base/catalogue/adapter-tensors.js'
+import {
+  adapterNamesDiffer,
+  differenceBesideFactors,
+  factorsDiffer,
+  nothingLeft,
+} from '../base/catalogue/adapter-tensors.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -102,8 +108,12 @@ const collectParts = (
   return problems.length > 0 ? failed(problems[0]!) : ok(parts)
 }
 
-/** Parts that are of different sizes, or spelt in different ways. */
+/** Parts that are of different sizes, or spelt in different ways, or that no file can hold together. */
 const mismatch = (name: string, parts: readonly Part[]): Diagnostic | undefined => {
+  const whole = parts.find(({ module }) => module.tensors.has('diff'))
+  const factored = parts.find(({ module }) => module.tensors.has('down'))
+  if (whole !== undefined && factored !== undefined)
+    return differenceBesideFactors(whole.adapter.at, name, whole.adapter.value.label, factored.adapter.value.label)
   const sides = parts.flatMap(({ adapter, module: { tensors } }) => {
     const [up, down] = [tensors.get('up'), tensors.get('down')]
     return up === undefined || down === undefined ? [] : [{ adapter, shape: [up.shape[0]!, ...down.shape.slice(1)] }]
@@ -219,6 +229,7 @@ export const combineAdapters = (
   const [tensors, alphas, modules] = [[] as MadeTensor[], new Map<string, number>(), [] as ScaledModule[]]
   const foreign = namedOtherwise([...collected.value.values()].flat())
   if (foreign !== undefined) return failed(foreign)
+  const stated = [...collected.value.values()].flat().some(({ module }) => module.tensors.has('alpha'))
   for (const [name, parts] of collected.value) {
     const problem = mismatch(name, parts)
     if (problem !== undefined) return failed(problem)
@@ -228,10 +239,10 @@ export const combineAdapters = (
     if (down === undefined) continue
     const own = down.slot.shape[0]!
     modules.push({ name, rank: own, scale: 1 })
-    const alpha = parts.map(({ module }) => module.tensors.get('alpha')).find((info) => info !== undefined)
-    if (alpha === undefined) continue
-    alphas.set(alpha.name, own)
-    tensors.push({ slot: { name: alpha.name, shape: [], dtype: 'F32' }, tensor: () => g.fill(own) })
+    // Programs take an adapter that states some alphas only for one that was put together wrongly.
+    if (!stated) continue
+    alphas.set(alphaName(name), own)
+    tensors.push({ slot: { name: alphaName(name), shape: [], dtype: 'F32' }, tensor: () => g.fill(own) })
   }
   if (tensors.length === 0) return failed(nothingLeft(adapters[0]!.at, adapters[0]!.value.label))
   for (const { slot } of tensors) call.note({ type: 'merged', tensor: slot.name })

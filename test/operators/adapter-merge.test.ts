@@ -39,8 +39,10 @@ const FILES = {
   },
   diffusers: { 'unet.a.lora_B.weight': tensor([ROWS, 2], 30), 'unet.a.lora_A.weight': tensor([2, COLUMNS], 31) },
   plain: lora(2, 60, 2),
+  bare: { 'c.lora_up.weight': tensor([8, 2, 1, 1], 80), 'c.lora_down.weight': tensor([2, 4, 3, 3], 81) },
   narrow: { 'a.lora_up.weight': tensor([ROWS, 2], 40), 'a.lora_down.weight': tensor([2, COLUMNS - 1], 41) },
   ill: { 'a.lora_up.weight': tensor([ROWS, 2], 50), 'a.lora_down.weight': tensor([3, COLUMNS], 51) },
+  whole: { 'a.diff': tensor([ROWS, COLUMNS], 70) },
   loha: Object.fromEntries(['w1_a', 'w1_b', 'w2_a', 'w2_b'].map((w, i) => [`a.hada_${w}`, tensor([2, 2], i)])),
 } satisfies Readonly<Record<string, PlainFile>>
 const ADAPTERS = Object.keys(FILES).filter((name) => name !== 'base')
@@ -99,6 +101,12 @@ describe('merged adapters', () => {
     expect(Math.sqrt(left / least)).toBeCloseTo(1, 4)
   })
 
+  test('have an alpha for each module if one of them states any', () => {
+    const mixed = out({ mixed: { op: 'adapter.merge', adapters: ['plain', 'bare'] } })
+    expect([mixed['a.alpha']!.values, mixed['c.alpha']!.values]).toEqual([[2], [2]])
+    expect(Object.keys(out({ alone: { op: 'adapter.merge', adapters: ['bare'] } }))).not.toContain('c.alpha')
+  })
+
   test('of a single one are that one', () => {
     const alone = { op: 'adapter.merge', adapters: ['plain'] }
     expect(furthest(FILES.plain, out({ alone }))).toBe(0)
@@ -109,6 +117,7 @@ test.each([
   ['adapter-names', { op: 'adapter.merge', adapters: ['first', 'diffusers'] }],
   ['factor-shape', { op: 'adapter.merge', adapters: ['first', 'narrow'] }],
   ['factor-shape', { op: 'adapter.resize', adapter: 'ill', rank: 1 }],
+  ['two-changes', { op: 'adapter.merge', adapters: ['first', 'whole'] }],
   ['not-plain-lora', { op: 'adapter.merge', adapters: ['first', 'loha'] }],
   ['strengths-count', { op: 'adapter.merge', adapters: ['first', 'second'], strengths: [1] }],
 ])('adapters that cannot be merged are refused: %s', (code, result) => {

@@ -184,6 +184,17 @@ export const twoChanges = (at: Place, adapter: string, module: string, target: s
     },
   )
 
+/** Adapters that are merged have the factors of a module, and a difference of its whole weight. */
+export const differenceBesideFactors = (at: Place, module: string, adapter: string, other: string): Diagnostic =>
+  entry(
+    'two-changes',
+    `${quoteName(module)} has a whole difference (\`diff\`) in ${adapter} and factors in ${adapter === other ? 'it, too' : other}, and no adapter can hold both`,
+    {
+      at,
+      help: 'apply the adapters to a model one after another with `adapter.apply`, and make a LoRA of the result with `adapter.extract`',
+    },
+  )
+
 /** Two modules of an adapter that change the same module of the model. */
 export const twoNames = (at: Place, adapter: string, target: string, modules: readonly string[]): Diagnostic =>
   entry(

@@ -13,7 +13,7 @@ const METHODS = {
 /** `U·merge(Uᵀ·B₁A₁·V, …)·Vᵀ`. */
 export const coreSpaceMerge: Operator = {
   id: 'adapter.core_space',
-  version: 1,
+  version: 2,
   summary: 'Merges LoRAs in the small space that all of them share.',
   aliases: [
     { name: 'Core Space', from: 'arXiv 2509.17786' },

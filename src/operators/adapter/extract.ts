@@ -36,7 +36,7 @@ const LOOKED_UP = /(?:^|[._])(?:\w*embed(?:ding|dings|_tokens)|positional_embedd
 /** The operator as it is described; it builds the differences that are decomposed. */
 const differences = defineOperator({
   id: 'adapter.extract',
-  version: 1,
+  version: 2,
   summary: 'Makes a LoRA of the difference of two models.',
   aliases: [
     { name: 'extract_lora_from_models', from: 'kohya', settings: '`rank` is its `--dim`' },

@@ -12,7 +12,7 @@ const TRUNCATED =
 /** `Σ strength · alpha / rank · up·down`. */
 export const mergeAdapters: Operator = {
   id: 'adapter.merge',
-  version: 1,
+  version: 2,
   summary: 'Merges any number of LoRAs into one.',
   aliases: [
     { name: 'merge_lora', from: 'kohya', settings: '`strengths` are its `--ratios`' },
@@ -55,7 +55,7 @@ export const mergeAdapters: Operator = {
 /** The best approximation of a rank. */
 export const resize: Operator = {
   id: 'adapter.resize',
-  version: 1,
+  version: 2,
   summary: 'Gives a LoRA a lower rank.',
   aliases: [
     {
