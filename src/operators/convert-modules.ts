@@ -17,6 +17,7 @@ import { sliceOf, wholeOf } from '../tensor/view.js'
 import type { MadeTensor } from './made-adapter.js'
 import { DIFFERENCES, readAdapterTensor } from './plain-modules.js'
 import { isOnlyRenamed, renameFactors } from './rename-factors.js'
+import { swapHalves } from './swap-halves.js'
 import type { AdapterValue } from './value.js'
 
 /** An adapter that gets other names, and where these come from. */
@@ -58,7 +59,12 @@ interface Part extends Source {
 interface Piece {
   readonly module: string
   readonly rows: Rows
+  readonly change: AdapterTarget['change']
 }
+
+/** The rows of a tensor as an adapter has it. */
+const heightOf = (shape: readonly number[], change: AdapterTarget['change']): number =>
+  (change === 'transposed' ? shape.at(-1) : shape[0]) ?? 1
 
 const contains = (outer: Rows, inner: Rows): boolean =>
   outer.first <= inner.first && inner.first + inner.count <= outer.first + outer.count
@@ -127,10 +133,11 @@ const makeFactors = (
     )
   const unpacked = (begin: number, shape: readonly number[]): Tensor =>
     g.solve(elementsFrom, [{ x: packed(), shape: [sizeOf(shapes[0]) + sizeOf(shapes[1])] }], [begin], shape)
+  const ordered = (x: Tensor): Tensor => (first.change === piece.change ? x : swapHalves(g, x, shapes[0]))
   const scaled = (x: Tensor): Tensor => (folded && first.scale !== 1 ? g.mul(x, first.scale) : x)
   const tensors: readonly MadeTensor[] = alone
     ? [
-        { slot: slots[0], tensor: () => scaled(cut(g, adapter, first.up, inside)) },
+        { slot: slots[0], tensor: () => scaled(ordered(cut(g, adapter, first.up, inside))) },
         { slot: slots[1], tensor: () => readAdapterTensor(g, adapter, first.down) },
       ]
     : [
@@ -168,7 +175,7 @@ const renameSources = (
   pieces: readonly Piece[],
   sources: readonly Source[],
 ): Result<{ readonly tensors: readonly MadeTensor[]; readonly modules: readonly ScaledModule[] } | undefined> => {
-  if (pieces.length === 0 || sources.some(({ change }) => change !== undefined)) return ok(undefined)
+  if (pieces.length === 0) return ok(undefined)
   const groups = pieces
     .map((piece) => ({ piece, own: sourcesOf(piece, sources) }))
     .filter(({ own }) => own?.length !== 0)
@@ -176,6 +183,11 @@ const renameSources = (
   const [group, source] = [groups[0], sources[0]!]
   const isAlone = groups.length === 1 && sources.length === 1
   const exact = isAlone && contains(group!.piece.rows, source.rows) && contains(source.rows, group!.piece.rows)
+  const changes = new Set([...pieces, ...sources].map(({ change }) => change))
+  if (changes.size > 1) {
+    const onlySwapped = exact && !changes.has('transposed') && !differs(source) && !isOnlyRenamed(source.module)
+    if (!onlySwapped) return ok(undefined)
+  }
   if (sources.some(differs) && (!exact || renaming.format !== 'kohya')) return ok(undefined)
   const only = sources.find(({ module }) => isOnlyRenamed(module))
   if (only !== undefined) {
@@ -225,7 +237,7 @@ export const renameModules = (renaming: Renaming): Result<Renamed> => {
       const { part, change } = target
       const rows =
         part === undefined
-          ? (target.rows ?? { first: 0, count: model.get(tensor)!.shape[0] ?? 1 })
+          ? (target.rows ?? { first: 0, count: heightOf(model.get(tensor)!.shape, change) })
           : { first: -part.first, count: part.of }
       const known = byTensor.get(tensor) ?? []
       known.push({ module, rows, change })
@@ -234,8 +246,12 @@ export const renameModules = (renaming: Renaming): Result<Renamed> => {
   }
   const [tensors, made] = [[] as MadeTensor[], [] as ScaledModule[]]
   for (const [tensor, sources] of byTensor) {
-    const height = model.get(tensor)!.shape[0] ?? 1
-    const pieces = spell(tensor).map(({ module, rows }) => ({ module, rows: rows ?? { first: 0, count: height } }))
+    const { shape } = model.get(tensor)!
+    const pieces = spell(tensor).map(({ module, rows, change }) => ({
+      module,
+      rows: rows ?? { first: 0, count: heightOf(shape, change) },
+      change,
+    }))
     const renamed = renameSources(renaming, tensor, pieces, sources)
     if (renamed.type === 'failed') return renamed
     if (renamed.value === undefined) {

@@ -22,13 +22,13 @@ describe.each(TABLES)('names in an adapter for %s', (table) => {
     const met = new Set<string>()
     for (const [tensor, { shape }] of tensors) {
       const parts = spelt(tensor)
-      for (const { module, rows } of parts) {
+      for (const { module, rows, change } of parts) {
         expect(met.has(module)).toBe(false)
         met.add(module)
         const [target] = names.get(module)!
         expect(target!.weight ?? target!.bias).toBe(tensor)
         expect(target!.rows).toEqual(rows)
-        expect(target!.change).toBeUndefined()
+        expect(target!.change).toBe(change)
       }
       // Parts make up the whole.
       if (parts.some(({ rows }) => rows !== undefined))

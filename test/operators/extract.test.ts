@@ -262,3 +262,35 @@ test('the factors of layers that store their inputs first have the shapes that P
       expect(furthest(again[name]!.values, tuned[name]!.values)).toBeLessThan(1e-5)
     }
   }))
+
+test('what an adapter has in another order than the model is extracted in that order, and what it has no name for is told', () =>
+  inFolder(async (folder) => {
+    const shapes = {
+      'conditioner.embedders.1.model.text_projection': [4, 4],
+      'conditioner.embedders.1.model.odd.weight': [4, 4],
+      'model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn1.to_q.weight': [4, 4],
+    }
+    const model = (seed: number) =>
+      Object.fromEntries(
+        Object.entries(shapes).map(([name, shape], i) => [
+          name,
+          { dtype: 'F32', shape, values: normals(sizeOf(shape), seed + i) } as const,
+        ]),
+      )
+    writeSafetensors(join(folder, 'base.safetensors'), model(1))
+    writeSafetensors(join(folder, 'low.safetensors'), model(20))
+    const result = await buildIn(folder, {
+      ...extraction('low', { rank: 4 }),
+      models: { base: MODELS.base, low: MODELS.low },
+    })
+    const odd = 'conditioner.embedders.1.model.odd.weight'
+    expect(result.diagnostics.map(({ code, severity, message }) => [code, severity, message.includes(odd)])).toEqual([
+      ['tensors-unnamed', 'warning', true],
+    ])
+    const [baked, tuned] = [
+      await readTensors(join(folder, 'baked.safetensors')),
+      await readTensors(join(folder, 'low.safetensors')),
+    ]
+    for (const name of Object.keys(shapes).filter((own) => own !== odd))
+      expect(furthest(baked[name]!.values, tuned[name]!.values)).toBeLessThan(1e-5)
+  }))

@@ -1,6 +1,6 @@
 import type { Architecture } from '../detect.js'
 import { adapterNames } from './names.js'
-import type { Rows } from './spelling.js'
+import type { NameChange, Rows } from './spelling.js'
 
 /** How a written adapter names the modules of the model it is for: as kohya's scripts, as diffusers, or as PEFT. */
 export type NameFormat = 'kohya' | 'diffusers' | 'peft'
@@ -19,6 +19,8 @@ export const alphaName = (module: string): string => `${module}.alpha`
 export interface SpeltModule {
   readonly module: string
   readonly rows: Rows | undefined
+  /** How the adapter has them otherwise than the model. */
+  readonly change: NameChange | undefined
 }
 
 interface Candidate extends SpeltModule {
@@ -72,16 +74,13 @@ export const spellModules = (
 ): ((tensor: string) => readonly SpeltModule[]) => {
   const id = architecture?.id ?? ''
   const byTensor = new Map<string, Candidate[]>()
-  /** What the format stores in another order: its original name would be taken for nothing. */
-  const rearranged = new Set<string>()
   for (const [module, targets] of adapterNames(tensors, architecture)) {
     const [target, ...others] = targets
     const tensor = target?.weight ?? target?.bias
     // A name of several tensors is none for one of them.
     if (tensor === undefined || target!.part !== undefined || !IN_FORMAT[format](module)) continue
-    if (target!.change !== undefined) rearranged.add(tensor)
-    if (target!.change !== undefined || others.length > 0 || DATED.test(module)) continue
-    const candidate = { module, rows: target!.rows, tensor }
+    if (others.length > 0 || DATED.test(module)) continue
+    const candidate = { module, rows: target!.rows, change: target!.change, tensor }
     const known = byTensor.get(tensor)
     if (known === undefined) byTensor.set(tensor, [candidate])
     else known.push(candidate)
@@ -94,7 +93,6 @@ export const spellModules = (
     return (isOriginal(c, root) === wantsOriginal ? 0 : 2) + (isThird === wantsThird ? 0 : 1)
   }
   return (tensor) => {
-    if (format === 'diffusers' && rearranged.has(tensor)) return []
     const candidates = byTensor.get(tensor) ?? []
     const height = tensors.get(tensor)?.shape[0] ?? 0
     const ordered = candidates
@@ -103,7 +101,8 @@ export const spellModules = (
       .map(({ c }) => c)
     for (const original of [wantsOriginal, !wantsOriginal]) {
       const chosen = firstOfEach(ordered.filter((c) => isOriginal(c, root) === original))
-      if (chosen.length > 0 && areWhole(chosen, height)) return chosen.map(({ module, rows }) => ({ module, rows }))
+      if (chosen.length > 0 && areWhole(chosen, height))
+        return chosen.map(({ module, rows, change }) => ({ module, rows, change }))
     }
     return []
   }

@@ -144,6 +144,18 @@ export const nothingConverted = (at: Place, adapter: string, format: string): Di
     help: 'choose other `names`',
   })
 
+/** Tensors that are compared, and that no adapter of a format has a name for. A warning. */
+export const tensorsUnnamed = (at: Place, model: string, tensors: readonly string[], format: string): Diagnostic =>
+  entry(
+    'tensors-unnamed',
+    `adapters of ${format} have no name for ${listNames(tensors)} of ${model}, whose differences are left out`,
+    {
+      at,
+      severity: 'warning',
+      help: `leave them out with \`layers\` if they are alike in both models${format === 'peft' ? '' : ', or use `names: peft`, which has a name for every weight'}`,
+    },
+  )
+
 /** There is nothing that an adapter could hold. */
 export const nothingExtracted = (at: Place, model: string, format: string): Diagnostic =>
   entry(

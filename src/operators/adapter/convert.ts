@@ -88,7 +88,7 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
 /** The same change under other names. */
 export const convert: Operator = {
   id: 'adapter.convert',
-  version: 1,
+  version: 2,
   summary: 'Gives the modules of a LoRA or a similar adapter the names of another program.',
   aliases: [
     { name: 'convert_diffusers_to_kohya', from: 'diffusers', settings: '`names: kohya`' },
@@ -98,7 +98,7 @@ export const convert: Operator = {
   details: [
     'Names are looked up in `model`, of which only the header is used: any checkpoint of the network will do. The result changes a model as the adapter does.',
     '',
-    'The numbers of the factors stay as they are, and their dtype does. Where one program names a fused tensor as a whole and the other its parts (`img_attn.qkv`, or `to_q`, `to_k` and `to_v`), the rows of `up` are cut, and `down` goes to each part; the other way the factors of the parts stand next to each other, with zeros in the rows of the others.',
+    'The numbers of the factors stay as they are, and their dtype does. Where one program names a fused tensor as a whole and the other its parts (`img_attn.qkv`, or `to_q`, `to_k` and `to_v`), the rows of `up` are cut, and `down` goes to each part; the other way the factors of the parts stand next to each other, with zeros in the rows of the others. The halves of `up` change places where one program stores them the other way round.',
     '',
     'The scale goes where the format has it: with the names of kohya each module gets an `alpha`; with those of PEFT the scale is in the `adapter_config.json`, for which the output has to be a folder (`path: lora/`); with those of diffusers it is multiplied into `lora_B`, which is exact for a scale that is a power of two, and otherwise rounds once in the dtype of the factor.',
     '',

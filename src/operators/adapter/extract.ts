@@ -10,7 +10,7 @@ import {
 } from '../../architectures/adapters/spell.js'
 import type { ScaledModule } from '../../architectures/adapters/write-peft-config.js'
 import { taskOf } from '../../architectures/adapters/names.js'
-import { nothingExtracted, differencesUnnamed } from '../../base/catalogue/adapter-tensors.js'
+import { differencesUnnamed, nothingExtracted, tensorsUnnamed } from '../../base/catalogue/adapter-tensors.js'
 import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Tensor } from '../../graph/expression.js'
@@ -26,6 +26,7 @@ import { makeAdapter, type MadeTensor } from '../made-adapter.js'
 import { NAME_FORMATS } from '../name-formats.js'
 import type { Call, Operator } from '../operator.js'
 import { choice, flag, model, perLayer } from '../params.js'
+import { swapHalves } from '../swap-halves.js'
 import type { ModelValue, Slot, Value } from '../value.js'
 
 const DEFAULT_RANK = 32
@@ -55,7 +56,7 @@ const differences = defineOperator({
   details: [
     'For every weight with rows and columns, factors `up·down` of the given rank come as close to `model − base` as any can (truncated singular value decomposition); the roots of the singular values are in both, so that they can be stored in half precision. Convolutions are decomposed as matrices of their filters (LoCon), and parts of fused tensors each by themselves, where the format has a name for each.',
     '',
-    'With the names of kohya, the header has the metadata and the hashes that web UIs read (`ss_*`, `sshs_*`). The adapter is an output like a model (`dtype: f16` halves it), and `adapter.apply` takes it. Its `alpha` is the rank, so strength 1 adds the difference. Applied in the recipe that makes it, its factors are not rounded to a dtype of 16 bits first; from its file they are. A tensor with rank 0 is left out, and so is one that the format has no name for, such as those of a VAE; the plan counts them. Embeddings have no factors, and are left out. With the names of PEFT, layers that store their inputs as rows (Conv1D of GPT-2, told by their biases) get the factors that PEFT has for them, and its config says `fan_in_fan_out`.',
+    'With the names of kohya, the header has the metadata and the hashes that web UIs read (`ss_*`, `sshs_*`). The adapter is an output like a model (`dtype: f16` halves it), and `adapter.apply` takes it. Its `alpha` is the rank, so strength 1 adds the difference. Applied in the recipe that makes it, its factors are not rounded to a dtype of 16 bits first; from its file they are. A tensor with rank 0 is left out, and so is one that the format has no name for, such as those of a VAE; the plan counts them, and warns of others than a VAE’s. Embeddings have no factors, and are left out. With the names of PEFT, layers that store their inputs as rows (Conv1D of GPT-2, told by their biases) get the factors that PEFT has for them, and its config says `fan_in_fan_out`.',
     '',
     RANK_DETAILS,
     '',
@@ -109,6 +110,9 @@ const differences = defineOperator({
   },
 })
 
+/** Tensors that no adapter is for, and whose loss goes without saying. */
+const NEVER_NAMED = /^(?:first_stage_model|vae|model_ema)[._]/
+
 /** Why tensors have no place in the adapter, as the plan counts them. */
 const NAMELESS = 'no name'
 
@@ -127,11 +131,11 @@ const factorsFor = (
   g: Graph,
   { name: tensor, shape, dtype: stored }: Slot,
   delta: () => Tensor,
-  { module, rows }: SpeltModule,
+  { module, rows, change }: SpeltModule,
   wanted: number,
   { format, choose, inputsFirst }: Pick<Extraction, 'format' | 'choose' | 'inputsFirst'>,
 ): Module | undefined => {
-  const turned = inputsFirst(tensor)
+  const turned = change === 'transposed' || inputsFirst(tensor)
   const seen = turned ? shape.toReversed() : shape
   const [height, inner] = [rows?.count ?? seen[0]!, seen.slice(1)]
   const columns = sizeOf(inner)
@@ -146,13 +150,23 @@ const factorsFor = (
       [first, height, rank, ...(turned ? [1] : [])],
       [rank * (height + columns)],
     )
-  const factor = (ending: string, own: readonly number[], first: number): MadeTensor => ({
+  const unpacked = (begin: number, own: readonly number[]): Tensor =>
+    g.solve(elementsFrom, [{ x: packed(), shape: [rank * (height + columns)] }], [begin], own)
+  const factor = (ending: string, own: readonly number[], tensorOf: () => Tensor): MadeTensor => ({
     slot: { name: module + ending, shape: own, dtype },
-    tensor: () => g.solve(elementsFrom, [{ x: packed(), shape: [rank * (height + columns)] }], [first], own),
+    tensor: tensorOf,
   })
   const [up, down] = FACTOR_ENDINGS[format]
   const kernel = inner.slice(1)
-  const tensors = [factor(up, [height, rank, ...kernel.map(() => 1)], 0), factor(down, [rank, ...inner], height * rank)]
+  const shapes = [
+    [height, rank, ...kernel.map(() => 1)],
+    [rank, ...inner],
+  ] as const
+  const upper = (): Tensor => {
+    const x = unpacked(0, shapes[0])
+    return change === 'halves-swapped' ? swapHalves(g, x, shapes[0]) : x
+  }
+  const tensors = [factor(up, shapes[0], upper), factor(down, shapes[1], () => unpacked(height * rank, shapes[1]))]
   const factors = { name: module, rank, scale: 1, inputsFirst: turned }
   if (format !== 'kohya') return { tensors, factors }
   const alpha: MadeTensor = { slot: { name: alphaName(module), shape: [], dtype: 'F32' }, tensor: () => g.fill(rank) }
@@ -167,7 +181,7 @@ const vectorFor = (
 ): Module | undefined => {
   const bias = /^(.+)\.bias$/.exec(slot.name)
   const [own] = bias === null ? spell(slot.name) : [...spell(`${bias[1]}.weight`), ...spell(slot.name)]
-  if (own === undefined || own.rows !== undefined) return undefined
+  if (own === undefined || own.rows !== undefined || own.change !== undefined) return undefined
   const name = own.module + (bias === null ? '.diff' : '.diff_b')
   return {
     tensors: [{ slot: { name, shape: slot.shape, dtype: dtypeOf(slot.dtype) }, tensor: delta }],
@@ -253,10 +267,11 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
     choose: choose.value,
     inputsFirst: format === 'peft' ? keepsInputsFirst(model.tensors) : () => false,
   }
-  const modules: Module[] = []
+  const [modules, nameless] = [[] as Module[], [] as string[]]
   for (const tensor of both.value.compared) {
     const own = modulesOf(extraction, model.tensors.get(tensor)!)
     if (typeof own !== 'string') append(modules, own)
+    if (own === NAMELESS && !NEVER_NAMED.test(tensor)) nameless.push(tensor)
     call.note({ type: typeof own === 'string' ? `dropped (${own})` : 'merged', tensor })
   }
   if (modules.length === 0) return failed(nothingExtracted(at, model.label, format))
@@ -269,7 +284,8 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
     modules: factors,
     peft: { base: modelsOf(call, 'base')[0]!.value.hub ?? null, task: taskOf(architecture) },
   })
-  return ok([made], [...ranks.diagnostics, ...both.diagnostics])
+  const warnings = nameless.length === 0 ? [] : [tensorsUnnamed(at, model.label, nameless, format)]
+  return ok([made], [...ranks.diagnostics, ...both.diagnostics, ...warnings])
 }
 
 /** `model − base ≈ up·down`. */
