@@ -44,6 +44,20 @@ describe('a tensor that was trained as a whole takes the place of the model’s'
     expect(other).toEqual([1, 1, 1, 1, 1, 1])
   })
 
+  test('which is told of an embedding that is the output layer, too, unless both were trained as one', async () => {
+    const { 'lm_head.weight': _, ...tied } = model
+    const adapter = { ...factors, [`${PEFT}model.embed_tokens.weight`]: head }
+    const saved = { ...config, modules_to_save: ['embed_tokens'] }
+    const { severity, code, message } = await problem({ model: tied, adapter, config: saved })
+    expect([severity, code, message]).toEqual([
+      'warning',
+      'embedding-shared',
+      expect.stringContaining('`model.embed_tokens.weight`'),
+    ])
+    await built({ model: tied, adapter, config: { ...saved, ensure_weight_tying: true } })
+    await built({ adapter, config: saved })
+  })
+
   test('inside a module that was trained as a whole', async () => {
     const nested: Tensors = { 'score.dense.weight': f32([1], 1), 'score.norm.weight': f32([1], 1) }
     const adapter = {

@@ -59,3 +59,40 @@ export const guessArchitecture = (
   }
   return undefined
 }
+
+/** What trainers write into the header of the model that an adapter was trained on, in either of two entries. */
+const STATED = ['ss_base_model_version', 'modelspec.architecture'] as const
+const BY_STATEMENT: readonly (readonly [pattern: RegExp, guess: Guess])[] = [
+  [/^(?:sd_?v?1|stable-diffusion-v1)/, SD1],
+  [/^(?:sd_?v?2|stable-diffusion-v2)/, SD2],
+  [/^(?:sdxl_base|stable-diffusion-xl-v1-base)/, SDXL],
+  [/^(?:sd_?v?3|stable-diffusion-3|stable-diffusion-v3)/, SD3],
+  [/^flux-?1/, FLUX],
+]
+
+/** kohya's scripts number the text encoders of these, and not the only one of others. */
+const NUMBERED: Guess = {
+  ids: [...SDXL.ids, ...SD3.ids, ...FLUX.ids],
+  title: `${SDXL.title}, ${SD3.title} or ${FLUX.title}`,
+}
+
+/** Architectures of whole models, which adapters are told apart by. */
+const WHOLE: readonly string[] = [SD1, SD2, SDXL, REFINER, SD3, FLUX, LANGUAGE].flatMap(({ ids }) => ids)
+
+/**
+ * What an adapter that fits a model of an architecture was made for, if names and shapes tell another, or its header
+ * does where these tell nothing; undefined where nothing speaks against the model.
+ */
+export const otherBase = (
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  metadata: ReadonlyMap<string, string>,
+  architecture: string,
+): Guess | undefined => {
+  if (!WHOLE.includes(architecture)) return undefined
+  const stated = STATED.flatMap((key) => metadata.get(key)?.toLowerCase() ?? [])
+  const guess =
+    guessArchitecture(tensors) ??
+    BY_STATEMENT.find(([pattern]) => stated.some((text) => pattern.test(text)))?.[1] ??
+    ([...tensors.keys()].some((name) => name.startsWith('lora_te1_')) ? NUMBERED : undefined)
+  return guess === undefined || guess.ids.includes(architecture) ? undefined : guess
+}

@@ -1,17 +1,19 @@
-import { alphaMixed, patchesRotated } from '../../base/catalogue/adapter-config.js'
+import { alphaMixed, embeddingShared, patchesRotated } from '../../base/catalogue/adapter-config.js'
 import { layersRepeated } from '../../base/catalogue/adapter-parameters.js'
 import * as tensorProblems from '../../base/catalogue/adapter-tensors.js'
 import * as problems from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
+import { isObject } from '../../base/is-object.js'
 import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
 import { detectArchitecture, type Architecture } from '../detect.js'
+import { findVocabulary } from '../vocabulary.js'
 import { isOfText, kindBeside } from './beside.js'
 import { missingTensors } from './complete.js'
 import { rankOf } from './factors.js'
-import { guessArchitecture } from './guess.js'
+import { guessArchitecture, otherBase } from './guess.js'
 import { storesInputsFirst } from './inputs-first.js'
 import { groupAdapter, moduleOf, type GroupedAdapter } from './modules.js'
 import { adapterNames, isAmbiguous, type AdapterNames } from './names.js'
@@ -164,7 +166,7 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
           bundled: grouped.bundled,
           widened: widened.value,
         },
-        warningsOf(adapter, grouped, patches, making),
+        warningsOf(adapter, grouped, patches, making, architecture),
       )
 }
 
@@ -173,11 +175,14 @@ const warningsOf = (
   { label, file, at }: NamedAdapter,
   { modules }: GroupedAdapter,
   patches: ReadonlyMap<string, readonly Sourced[]>,
-  { tensors }: PatchContext,
+  { model, tensors }: PatchContext,
+  architecture: Architecture | undefined,
 ): readonly Diagnostic[] => {
   const rotated = [...patches].flatMap(([tensor, sourced]) =>
     sizeOf(tensors.get(tensor)!.shape.slice(2)) > 1 ? sourced.filter(({ patch }) => rotatesPatches(patch)) : [],
   )
+  const base = architecture && otherBase(file.tensors, file.metadata, architecture.id)
+  const shared = sharedEmbedding(tensors, patches)
   const factored = modules.filter((module) => rankOf(module) !== undefined)
   const unscaled = factored.filter((module) => !module.tensors.has('alpha'))
   return [
@@ -192,7 +197,26 @@ const warningsOf = (
             factored.length,
           ),
         ]),
+    ...(shared === undefined || !isObject(file.config) || file.config['ensure_weight_tying'] === true
+      ? []
+      : [embeddingShared(at, label, model, shared)]),
+    ...(base === undefined
+      ? []
+      : [tensorProblems.adapterOtherBase(at, label, { adapter: base.title, model: architecture!.title })]),
   ]
+}
+
+/** Embeddings of models that have no output layer, rather than these as one. */
+const NO_OUTPUT = /(?:^|\.)embeddings\.word_embeddings\.weight$/
+
+/** An embedding that is changed and is the output layer, too. */
+const sharedEmbedding = (
+  tensors: PatchContext['tensors'],
+  patches: ReadonlyMap<string, unknown>,
+): string | undefined => {
+  const found = findVocabulary(tensors)
+  const isShared = found?.head === undefined && found !== undefined && !NO_OUTPUT.test(found.embedding)
+  return isShared && patches.has(found.embedding) ? found.embedding : undefined
 }
 
 /** True for OFT of PEFT, which in training rotates the patches that a kernel sees; its BOFT rotates the weight. */

@@ -119,3 +119,15 @@ export const alphaMixed = (at: Place, adapter: string, modules: readonly string[
       help: 'check how the adapter was put together: no trainer writes an alpha for some modules only',
     },
   )
+
+/** An adapter of PEFT changes an embedding that is the output layer of the model, too. A warning. */
+export const embeddingShared = (at: Place, adapter: string, model: string, embedding: string): Diagnostic =>
+  entry(
+    'embedding-shared',
+    `${adapter} changes ${quoteName(embedding)}, and ${model} has no output layer of its own, so its output layer changes along; PEFT trained the embedding alone, beside the old output layer`,
+    {
+      at,
+      severity: 'warning',
+      help: 'to keep the old output layer, give the model its embedding as `lm_head.weight` first, with `tie_word_embeddings` set to false in its `config.json`; or leave the embedding out with `exclude`',
+    },
+  )

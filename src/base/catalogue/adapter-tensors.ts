@@ -82,6 +82,14 @@ export const embeddingsLeftOut = (at: Place, adapter: string, tensors: readonly 
     },
   )
 
+/** An adapter that fits a model, and was made for another. A warning. */
+export const adapterOtherBase = (at: Place, adapter: string, bases: ArchitectureMismatch): Diagnostic =>
+  entry('adapter-other-base', `${adapter} can be applied to this model${madeFor(bases)}`, {
+    at,
+    severity: 'warning',
+    help: 'check what the adapter was trained on: of another architecture it changes layers of the same names and shapes, and spoils the model; `smelt inspect` shows what its header says',
+  })
+
 /** Adapters that are merged name their modules by different rules. */
 export const adapterNamesDiffer = (at: Place, adapter: string, module: string, other: string): Diagnostic =>
   entry(
