@@ -91,3 +91,19 @@ test.each([
 ] as const)('of %s, in the format of %s: %s', (table, format, tensor, expected) => {
   expect(first(table, format, tensor)).toEqual(expected)
 })
+
+test.each(['model.diffusion_model', 'net'])(
+  'names for an unknown network do not say where a file keeps it: %s',
+  (root) => {
+    const tensors = new Map([
+      [`${root}.input_blocks.0.0.weight`, { shape: [8, 4, 3, 3] }],
+      [`${root}.input_blocks.4.1.transformer_blocks.0.ff.net.2.weight`, { shape: [8, 8] }],
+      [`${root}.odd.net.2.weight`, { shape: [8, 8] }],
+    ])
+    const spelt = (format: NameFormat) =>
+      [...tensors.keys()].slice(1).map((name) => spellModules(tensors, undefined, format)(name)[0]!.module)
+    expect(spelt('kohya')).toEqual(['lora_unet_input_blocks_4_1_transformer_blocks_0_ff_net_2', 'lora_unet_odd_net_2'])
+    const told = new RegExp(`(?:^|[._])${root.replace('.', '[._]')}[._](?:input|odd)`)
+    for (const format of FORMATS) for (const name of spelt(format)) expect(name).not.toMatch(told)
+  },
+)

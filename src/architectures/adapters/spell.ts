@@ -1,3 +1,4 @@
+import { findRoot } from '../../tensor/roots.js'
 import type { Architecture } from '../detect.js'
 import { adapterNames } from './names.js'
 import type { NameChange, Rows } from './spelling.js'
@@ -47,7 +48,9 @@ const THIRD_ENCODER: readonly string[] = ['sd3']
 /** True if a name ends in the path that the model's own tensor has, with dots or underscores. */
 const isOriginal = ({ module, tensor }: Candidate, root: string): boolean => {
   const path = tensor.slice(root === '' ? 0 : root.length + 1).replace(/\.(?:weight|bias|scale)$/, '')
-  return module.endsWith(path) || module.endsWith(path.replaceAll('.', '_'))
+  const end = [path, path.replaceAll('.', '_')].find((text) => module.endsWith(text))
+  // `lora_unet_` ends in a root itself.
+  return end !== undefined && /(?:^|[._])$/.test(module.slice(0, module.length - end.length))
 }
 
 /** Whether parts of a tensor make up all of it. */
@@ -85,12 +88,16 @@ export const spellModules = (
     if (known === undefined) byTensor.set(tensor, [candidate])
     else known.push(candidate)
   }
-  const root = architecture?.diffusionPrefix ?? architecture?.root ?? ''
+  const root =
+    architecture === undefined ? findRoot(tensors.keys()) : (architecture.diffusionPrefix ?? architecture.root)
+  /** True for a name that says where the file keeps the network, which is one name of any that smelt does not know. */
+  const saysRoot = (c: Candidate): boolean =>
+    architecture === undefined && root !== '' && c.tensor.startsWith(`${root}.`) && isOriginal(c, '')
   const wantsOriginal = format === 'kohya' && !DIFFUSERS_IN_KOHYA.includes(id)
   const rank = (c: Candidate): number => {
     const isThird = /^(?:lora_te3_|text_encoder_3\.)/.test(c.module)
     const wantsThird = THIRD_ENCODER.includes(id) || format === 'kohya'
-    return (isOriginal(c, root) === wantsOriginal ? 0 : 2) + (isThird === wantsThird ? 0 : 1)
+    return (isOriginal(c, root) === wantsOriginal ? 0 : 2) + (isThird === wantsThird ? 0 : 1) + (saysRoot(c) ? 4 : 0)
   }
   return (tensor) => {
     const candidates = byTensor.get(tensor) ?? []
