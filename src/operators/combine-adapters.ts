@@ -8,6 +8,7 @@ import { peftFactsOf, type ScaledModule } from '../architectures/adapters/write-
 import {
   adapterNamesDiffer,
   differenceBesideFactors,
+  differencesKept,
   factorsDiffer,
   nothingLeft,
 } from '../base/catalogue/adapter-tensors.js'
@@ -216,6 +217,12 @@ const sumDifferences = (g: Graph, parts: readonly Part[]): readonly MadeTensor[]
     return [{ slot: { name, shape, dtype }, tensor: sum }]
   })
 
+/** True for a module with a difference of a weight, rather than of a bias or a norm. */
+const isWholeDifference = ({ tensors }: AdapterModule): boolean => {
+  const [rows = 1, ...inner] = tensors.get('diff')?.shape ?? []
+  return rows > 1 && sizeOf(inner) > 1
+}
+
 /** The adapters of a step in one, each times its strength; with a rank, the best approximation of that rank. */
 export const combineAdapters = (
   call: Call,
@@ -249,7 +256,18 @@ export const combineAdapters = (
   const files = adapters.map(({ value }) => value.file)
   const metadata = alphas.size === 0 ? new Map<string, string>() : metadataOf(files, alphas)
   const peft = peftFactsOf(files.map(({ config }) => config))
-  return ok([makeAdapter({ label: labelOf(call), tensors, alphas, metadata, modules, peft })])
+  const whole = [...collected.value.values()].flat().filter(({ module }) => isWholeDifference(module))
+  const kept =
+    combination.rank === undefined || whole.length === 0
+      ? []
+      : [
+          differencesKept(
+            whole[0]!.adapter.at,
+            whole[0]!.adapter.value.label,
+            whole.map(({ module }) => module.name),
+          ),
+        ]
+  return ok([makeAdapter({ label: labelOf(call), tensors, alphas, metadata, modules, peft })], kept)
 }
 
 const metadataOf = (

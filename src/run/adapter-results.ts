@@ -1,10 +1,13 @@
-import { outputUnchanged, trainedNonFinite } from '../base/catalogue/run.js'
+import { hasNoRole } from '../architectures/adapters/modules.js'
+import { adapterOfZeros, outputUnchanged, trainedNonFinite } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Digest } from '../base/digest.js'
 import type { Plan, Target } from '../plan/plan.js'
 import type { OpenedInput } from '../plan/inputs.js'
+import { bytesFor } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { Ledger } from './digest-ledger.js'
+import { isIdle } from './idle-adapters.js'
 import type { Oddities } from './oddities.js'
 
 /** True for a tensor that is more than a copy of a stored one. */
@@ -35,6 +38,18 @@ export const warnOfUnchanged = (
     return same === undefined ? [] : [outputUnchanged(label, computed.length, same.name)]
   })
 }
+
+/** Says of adapters that were written and change nothing. */
+export const warnOfZeros = ({ outputs, targets }: Pick<Plan, 'outputs' | 'targets'>): Diagnostic[] =>
+  outputs.flatMap(({ label, kept, tensors }, i) => {
+    if (kept !== undefined || tensors.length === 0 || hasNoRole(tensors[0]!.name)) return []
+    const shapes = new Map(tensors.map(({ name, shape }) => [name, shape] as const))
+    const written = targets[i]!.map(({ tensor: name, path: file, begin, elements, dtype }): [string, TensorInfo] => [
+      name,
+      { name, dtype, shape: shapes.get(name) ?? [], file, begin, end: begin + bytesFor(elements, dtype) },
+    ])
+    return isIdle({ tensors: new Map(written) }) ? [adapterOfZeros(label)] : []
+  })
 
 /**
  * NaN or infinities that whole tensors of adapters have brought into outputs: what a model has may be meant so, such as a

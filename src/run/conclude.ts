@@ -18,7 +18,7 @@ import { isInexact } from './devices/device.js'
 import { changedInputs, syncAll } from './files.js'
 import type { Built, RunOptions } from './options.js'
 import type { Journal } from './journal.js'
-import { damagedByAdapters, warnOfUnchanged } from './adapter-results.js'
+import { damagedByAdapters, warnOfUnchanged, warnOfZeros } from './adapter-results.js'
 import type { Oddities } from './oddities.js'
 import { remember } from './remember.js'
 import { renderReports } from './reports.js'
@@ -149,6 +149,7 @@ export const conclude = async (
   return ok({ outputs, reports, lock, ...progress }, [
     ...oddities.all(),
     ...warnOfUnchanged(plan, schedule.ledger),
+    ...warnOfZeros(plan),
     ...warnOfStaleShards(plan.outputs),
     ...forgotten,
   ])

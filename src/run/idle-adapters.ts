@@ -20,7 +20,7 @@ const holdsZeros = (bytes: Uint8Array, width: number): boolean =>
   bytes.every((byte, i) => byte === 0 || (byte === SIGN && i % width === width - 1))
 
 /** True where the changes of an adapter are all zero. What cannot be read is left to the build, which says why. */
-const isIdle = ({ tensors }: AdapterFile): boolean => {
+export const isIdle = ({ tensors }: Pick<AdapterFile, 'tensors'>): boolean => {
   const files = new Map<string, number>()
   const piece = new Uint8Array(PIECE)
   const isZero = ({ file, begin, end, dtype }: TensorInfo): boolean => {

@@ -48,3 +48,11 @@ describe('an adapter that fits a model is told if it was made for another', () =
     expect(await saidOf(adapter, metadata)).toEqual([])
   })
 })
+
+test('a strength for text encoders that has nothing to act on is told', async () => {
+  const codesOf = async (adapter: Tensors, params: Readonly<Record<string, number>>) =>
+    (await bake({ model: SD1, adapter, params })).problems.map(({ code, severity }) => `${severity}: ${code}`)
+  expect(await codesOf(MIDDLE, { clip_strength: 0.5 })).toEqual(['warning: clip-strength-unused'])
+  expect(await codesOf(MIDDLE, { strength: 0.5, clip_strength: 0.5 })).toEqual([])
+  expect(await codesOf({ ...MIDDLE, ...text('lora_te') }, { clip_strength: 0.5 })).toEqual([])
+})

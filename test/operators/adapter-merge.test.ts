@@ -123,3 +123,13 @@ test.each([
 ])('adapters that cannot be merged are refused: %s', (code, result) => {
   expect(evaluate({ result }).diagnostics.map((d) => d.code)).toEqual([code])
 })
+
+test('a whole difference has no rank to lower, which is told', () => {
+  const warned = (step: object) =>
+    evaluate({ result: { op: 'adapter.resize', rank: 1, ...step } }).diagnostics.map(({ code, severity }) => [
+      code,
+      severity,
+    ])
+  expect(warned({ adapter: 'whole' })).toEqual([['differences-kept', 'warning']])
+  expect(warned({ adapter: 'first' })).toEqual([])
+})

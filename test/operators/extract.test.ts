@@ -193,6 +193,7 @@ const extract = { op: 'adapter.extract', model: 'a', base: 'b' }
 
 test.each([
   ['nothing-extracted', { ...extract, rank: 0 }],
+  ['rank-fraction', { ...extract, rank: 2.5 }],
   ['adapter-names', { ...extract, names: 'diffusers', vectors: true }],
 ])('a step that makes no sound adapter is refused: %s', (code, step) => {
   expect(problemsOf(FILES, { r: step }).map((p) => p.split(' ')[1])).toContain(code)
@@ -293,4 +294,14 @@ test('what an adapter has in another order than the model is extracted in that o
     ]
     for (const name of Object.keys(shapes).filter((own) => own !== odd))
       expect(furthest(baked[name]!.values, tuned[name]!.values)).toBeLessThan(1e-5)
+  }))
+
+test('an adapter of two models that are alike is told to change nothing', () =>
+  withModels(async (folder) => {
+    const result = await buildIn(folder, {
+      models: { base: MODELS.base },
+      steps: { lora: { op: 'adapter.extract', model: 'base', base: 'base', rank: 2 } },
+      outputs: { lora: { from: 'lora', path: 'lora.safetensors' } },
+    })
+    expect(result.diagnostics.map(({ code, severity }) => [code, severity])).toEqual([['adapter-idle', 'warning']])
   }))

@@ -152,6 +152,33 @@ export const nothingConverted = (at: Place, adapter: string, format: string): Di
     help: 'choose other `names`',
   })
 
+/** A rank that is no whole number. */
+export const rankFraction = (at: Place, rank: unknown): Diagnostic =>
+  entry('rank-fraction', `a rank is a whole number, and \`rank\` is ${String(rank)}`, {
+    at,
+    help: 'write a whole number, or choose ranks by the differences with a `method` and its `amount`',
+  })
+
+/** Whole differences of weights in an adapter whose rank is to be lower: they have none. A warning. */
+export const differencesKept = (at: Place, adapter: string, modules: readonly string[]): Diagnostic =>
+  entry(
+    'differences-kept',
+    `the differences of ${listNames(modules)} in ${adapter} have no factors and stay as they are`,
+    {
+      at,
+      severity: 'warning',
+      help: 'to give them a rank, apply the adapter to a model with `adapter.apply`, and make a LoRA of the result with `adapter.extract`',
+    },
+  )
+
+/** A strength for text encoders, of which an adapter changes none. A warning. */
+export const clipStrengthUnused = (at: Place, adapter: string, model: string): Diagnostic =>
+  entry('clip-strength-unused', `\`clip_strength\` is for text encoders, and ${adapter} changes none of ${model}`, {
+    at,
+    severity: 'warning',
+    help: 'use `strength` for what the adapter changes, and leave `clip_strength` out',
+  })
+
 /** Tensors that are compared, and that no adapter of a format has a name for. A warning. */
 export const tensorsUnnamed = (at: Place, model: string, tensors: readonly string[], format: string): Diagnostic =>
   entry(

@@ -29,6 +29,14 @@ export const outputUnchanged = (path: string, computed: number, input: string): 
     },
   )
 
+/** An adapter that a build made and that changes nothing. A warning. */
+export const adapterOfZeros = (path: string): Diagnostic =>
+  entry('adapter-idle', `every change of the adapter that was made is zero: ${path} changes nothing`, {
+    at: { type: 'file', path },
+    severity: 'warning',
+    help: 'check that the recipe compares or merges what was trained, such as a `model` that differs from its `base`',
+  })
+
 /** A plan of what builds measure first, by someone who has not measured it. A warning. */
 export const foundByBuild = (steps: readonly string[]): Diagnostic =>
   entry('found-by-build', `the plan shows upper bounds for ${listNames(steps)}, whose ranks are found by the build`, {

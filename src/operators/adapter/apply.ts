@@ -5,6 +5,7 @@ import {
   adapterOutsideLayers,
   adapterTensorsIgnored,
   adapterWithoutStrength,
+  clipStrengthUnused,
   embeddingsLeftOut,
 } from '../../base/catalogue/adapter-tensors.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
@@ -250,12 +251,18 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   const applied = withPatches(patches, base, made).evaluate(wide.value)
   if (applied.type === 'failed') return applied
   const idle = idleReason(call, patches, name)
+  const inText = call.params['clip_strength']
+  const isSpare =
+    inText?.type === 'value' &&
+    inText.value !== (valueOf(call, 'strength') ?? 1) &&
+    ![...patches.values()].flat().some(({ text }) => text)
   return ok(applied.value, [
     ...match.diagnostics,
     ...applied.diagnostics,
     ...(unmatched.length === 0 ? [] : [adapterTensorsIgnored(at, name, label, unmatched, file.tensors.size)]),
     ...(bundled.length === 0 ? [] : [embeddingsLeftOut(at, name, bundled)]),
     ...(idle === undefined ? [] : [idle]),
+    ...(isSpare ? [clipStrengthUnused(inText.at, name, label)] : []),
   ])
 }
 

@@ -10,7 +10,12 @@ import {
 } from '../../architectures/adapters/spell.js'
 import type { ScaledModule } from '../../architectures/adapters/write-peft-config.js'
 import { taskOf } from '../../architectures/adapters/names.js'
-import { differencesUnnamed, nothingExtracted, tensorsUnnamed } from '../../base/catalogue/adapter-tensors.js'
+import {
+  differencesUnnamed,
+  nothingExtracted,
+  rankFraction,
+  tensorsUnnamed,
+} from '../../base/catalogue/adapter-tensors.js'
 import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Tensor } from '../../graph/expression.js'
@@ -249,6 +254,7 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   const [format, vectors] = [(valueOf(call, 'names') ?? 'kohya') as NameFormat, valueOf(call, 'vectors') === true]
   if (vectors && format !== 'kohya') return failed(differencesUnnamed(call.at('vectors'), format))
   const given = call.params['rank']
+  if (given?.type === 'value' && !Number.isInteger(given.value)) return failed(rankFraction(given.at, given.value))
   const ranks = given === undefined ? ok(() => DEFAULT_RANK) : call.numbers(given, model.tensors)
   if (ranks.type === 'failed') return ranks
   const choose = rankChooser(call)
