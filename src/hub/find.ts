@@ -45,7 +45,7 @@ export const isIndex = (path: string): boolean => path.endsWith(INDEX_SUFFIX) ||
 export const ofFailure = (failure: HubFailure, { access, reference, at, short }: HubOrder): Diagnostic => {
   const { repository, revision } = reference
   if (failure.type === 'stopped') return stopped()
-  if (failure.type === 'unreachable') return say.hubUnreachable(at, repository, failure.reason, access.cache)
+  if (failure.type === 'unreachable') return say.hubUnreachable(at, repository, failure.reason, access.cache, short)
   if (failure.type === 'odd') return say.hubOdd(at, repository, failure.reason)
   const { status, code, wait, known } = failure
   if (code === 'GatedRepo') return say.hubGated(at, repository, known)

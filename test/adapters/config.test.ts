@@ -91,6 +91,17 @@ test('settings that are left out, null or the default change nothing', async () 
   expect(await addedBy({ config: { ...config, ...nothing } })).toBe(2)
 })
 
+test('a setting that smelt does not know is told where it is given', async () => {
+  const { problems } = await bake({
+    model,
+    adapter: peft,
+    config: { ...config, some_new_thing: true, other_new_thing: null, rank_dropout: 0.5 },
+  })
+  expect(problems.map(({ code, severity, message }) => [code, severity, message.replace(/^.*: /, '')])).toEqual([
+    ['adapter-setting-unknown', 'warning', '`some_new_thing`'],
+  ])
+})
+
 test('a config that is no map is refused', async () => {
   expect(await problemOf({ config: '[1]' })).toMatch(
     /^bad-adapter-config: `adapter_config\.json` of `lora` \(peft\) is \[1\]; expected a map of settings$/,

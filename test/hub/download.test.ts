@@ -301,6 +301,9 @@ describe('the hub', () => {
       const gone = await fetch()
       expect(gone.diagnostics).toMatchObject([{ code: 'hub-unreachable', blame: 'retry' }])
       expect(gone.diagnostics[0]!.message).toContain('ECONNREFUSED')
+      expect((await fetch({ short: true })).diagnostics[0]!.message).toMatch(
+        /^there is no file or folder `org\/a` here, and .* no connection to the hub \(.*ECONNREFUSED/,
+      )
     }))
 
   test('is left when the build is stopped', () =>

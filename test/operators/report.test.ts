@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { operators } from '#src/operators/index.js'
@@ -414,6 +414,28 @@ describe('an adapter', () => {
     expect(sectionOf(report!, 'facts', 'Metadata').facts).toEqual([
       { label: 'ss_network_dim', value: '2', format: 'text' },
     ])
+  })
+
+  test('of rsLoRA is shown with the alpha of its config', async () => {
+    const write = (folder: string): void => {
+      files({
+        adapter_model: {
+          'base_model.model.q.lora_A.weight': f32([4, 2], 1),
+          'base_model.model.q.lora_B.weight': f32([2, 4], 1),
+        },
+      })(folder)
+      writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify({ r: 4, lora_alpha: 6, use_rslora: true }))
+    }
+    const { report } = await buildReports(
+      write,
+      {
+        models: {},
+        adapters: { ink: 'adapter_model.safetensors' },
+        steps: { report: { op: 'report.adapter', adapter: 'ink' } },
+      },
+      ['report'],
+    )
+    expect(factsOf(report!)).toMatchObject({ rank: '4', alpha: '6' })
   })
 
   test('whose scale is not known is shown, with a warning that says why', () => {

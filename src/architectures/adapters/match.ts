@@ -1,4 +1,4 @@
-import { alphaMixed, embeddingShared, patchesRotated } from '../../base/catalogue/adapter-config.js'
+import { alphaMixed, embeddingShared, patchesRotated, settingsUnknown } from '../../base/catalogue/adapter-config.js'
 import { layersRepeated } from '../../base/catalogue/adapter-parameters.js'
 import * as tensorProblems from '../../base/catalogue/adapter-tensors.js'
 import * as problems from '../../base/catalogue/adapters.js'
@@ -21,7 +21,7 @@ import { overlapProblem, type Patched, type Sourced } from './overlap.js'
 import { patchParameters } from './parameters.js'
 import { makePatches, type Patch } from './patch.js'
 import type { PatchContext } from './patch-context.js'
-import { isFeedforward } from './peft-config.js'
+import { isFeedforward, unknownSettings } from './peft-config.js'
 import { replaceWhole } from './replace.js'
 import { configOf, numberOf, scalesOf, type ScaleSource } from './scale.js'
 import { isSavedWhole } from './whole.js'
@@ -182,6 +182,7 @@ const warningsOf = (
     sizeOf(tensors.get(tensor)!.shape.slice(2)) > 1 ? sourced.filter(({ patch }) => rotatesPatches(patch)) : [],
   )
   const base = architecture && otherBase(file.tensors, file.metadata, architecture.id)
+  const unknown = unknownSettings(file.config)
   const shared = sharedEmbedding(tensors, patches)
   const factored = modules.filter((module) => rankOf(module) !== undefined)
   const unscaled = factored.filter((module) => !module.tensors.has('alpha'))
@@ -200,6 +201,7 @@ const warningsOf = (
     ...(shared === undefined || !isObject(file.config) || file.config['ensure_weight_tying'] === true
       ? []
       : [embeddingShared(at, label, model, shared)]),
+    ...(unknown.length === 0 ? [] : [settingsUnknown(at, label, unknown)]),
     ...(base === undefined
       ? []
       : [tensorProblems.adapterOtherBase(at, label, { adapter: base.title, model: architecture!.title })]),

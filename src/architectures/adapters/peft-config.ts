@@ -128,6 +128,22 @@ const MEANINGS: Readonly<Record<string, string>> = {
   kasa_config: 'KaSA, which cuts the base model’s singular values',
 }
 
+/** Settings of training alone, and what else says nothing of the meaning of the tensors. */
+const WITHOUT_MEANING: readonly string[] = `
+  auto_mapping base_model_name_or_path boft_block_num boft_block_size boft_dropout boft_n_butterfly_factor corda_config
+  decompose_both decompose_factor enable_lora ensure_weight_tying eva_config exclude_modules inference_mode
+  init_ia3_weights init_weights layers_pattern layers_to_transform loftq_config lora_dropout lora_ga_config
+  megatron_config megatron_core merge_weights module_dropout monteclora_config qalora_group_size rank_dropout
+  rank_dropout_scale revision runtime_config task_type use_effective_conv2d velora_config`
+  .trim()
+  .split(/\s+/)
+
+/** Settings of a config that smelt does not know, and that are given: they may change what the tensors mean. */
+export const unknownSettings = (raw: unknown): readonly string[] =>
+  isObject(raw)
+    ? Object.keys(raw).filter((key) => !(key in CHECKS) && !WITHOUT_MEANING.includes(key) && isGiven(raw[key]))
+    : []
+
 /**
  * Ways to begin a training that leave the base model as it is. After others, such as PiSSA, the factors belong to a
  * base that they changed.

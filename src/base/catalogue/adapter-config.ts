@@ -131,3 +131,15 @@ export const embeddingShared = (at: Place, adapter: string, model: string, embed
       help: 'to keep the old output layer, give the model its embedding as `lm_head.weight` first, with `tie_word_embeddings` set to false in its `config.json`; or leave the embedding out with `exclude`',
     },
   )
+
+/** A config says something that smelt does not know. A warning. */
+export const settingsUnknown = (at: Place, adapter: string, settings: readonly string[]): Diagnostic =>
+  entry(
+    'adapter-setting-unknown',
+    `the config of ${adapter} has settings that smelt does not know: ${listNames(settings)}`,
+    {
+      at,
+      severity: 'warning',
+      help: 'check in the documentation of the trainer that they do not change what the tensors mean: smelt applies the adapter as if they were not there',
+    },
+  )

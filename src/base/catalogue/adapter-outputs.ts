@@ -57,7 +57,7 @@ export const modulesUnnamed = (at: Place, adapter: string, modules: UnnamedModul
     `cannot rename ${countModules(modules.unnamed.length)} of ${adapter}: ${why(modules, format)}`,
     {
       at,
-      help: 'choose other `names` (`peft` has one for every weight, also of language models), or apply the adapter with `adapter.apply` and make a LoRA of the result with `adapter.extract`; `unmatched: ignore` leaves these modules out, and the result then lacks what they were trained for',
+      help: `choose other \`names\` (${format === 'peft' ? '`kohya` and `diffusers` have them for text encoders of pipelines, too' : '`peft` has one for every weight, also of language models'}), or apply the adapter with \`adapter.apply\` and make a LoRA of the result with \`adapter.extract\`; \`unmatched: ignore\` leaves these modules out, and the result then lacks what they were trained for`,
     },
   )
 

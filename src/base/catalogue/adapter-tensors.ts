@@ -97,7 +97,7 @@ export const adapterNamesDiffer = (at: Place, adapter: string, module: string, o
     `${quoteName(module)} of ${adapter} and ${quoteName(other)} are named by different rules, so smelt cannot tell which modules are the same`,
     {
       at,
-      help: 'merge adapters of one program, or apply them to a model one after another and use `adapter.extract`',
+      help: 'give them the names of one program with `adapter.convert` first, or apply them to a model one after another and use `adapter.extract`',
     },
   )
 

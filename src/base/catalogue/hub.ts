@@ -212,13 +212,22 @@ export const hubRefused = (at: Place, repository: string, status: number): Diagn
         : 'check the name, the token and HF_ENDPOINT',
   })
 
-/** No connection to the hub, or one that ends again and again. */
-export const hubUnreachable = (at: Place, repository: string, reason: string, cache: string): Diagnostic =>
-  entry('hub-unreachable', `cannot download \`${repository}\`: no connection to the hub (${reason})`, {
+/** No connection to the hub, or one that ends again and again. `short`: the name may have been meant as a path. */
+export const hubUnreachable = (
+  at: Place,
+  repository: string,
+  reason: string,
+  cache: string,
+  short: boolean,
+): Diagnostic => {
+  const missing = short ? `there is no file or folder \`${repository}\` here, and as a name of the hub it ` : ''
+  const cannot = short ? 'cannot be downloaded' : `cannot download \`${repository}\``
+  return entry('hub-unreachable', `${missing}${cannot}: no connection to the hub (${reason})`, {
     at,
     blame: 'retry',
-    help: `check the network and HF_ENDPOINT, and run the same command again: it continues where it stopped; or copy the model into the Hugging Face cache at ${cache}`,
+    help: `${short ? 'check the path; for the hub, ' : ''}check the network and HF_ENDPOINT, and run the same command again: it continues where it stopped; or copy the model into the Hugging Face cache at ${cache}`,
   })
+}
 
 /** An answer that no hub would give. */
 export const hubOdd = (at: Place, repository: string, reason: string): Diagnostic =>

@@ -82,7 +82,7 @@ const withPatches = (
       'A PEFT adapter is read together with the `adapter_config.json` beside it: name the folder, or its `adapter_model.safetensors`.',
       'Its `target_parameters`, such as fused experts, are found by the shapes of their factors, and applied to a model that has its experts one by one, too, as LoRAs of single experts are to one that has them fused. One that repeats layers (`layer_replication`) needs the stack of layers that it was trained on, from `model.stack`.',
       'Such an adapter without its config states no scale: give its alpha beside its path, `{ path: ink.safetensors, alpha: 16 }`.',
-      'VeRA and some others are refused by name, and so is an adapter with a tensor or a setting that smelt does not know how to apply.',
+      'VeRA and some others are refused by name, and so is an adapter with a tensor that smelt does not know how to apply; settings of a config that it does not know are told.',
       '',
       'The LoRA Loader of ComfyUI has two numbers: its `strength_model` is `strength` here, its `strength_clip` is `clip_strength`.',
     ].join('\n'),

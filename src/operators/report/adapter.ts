@@ -44,7 +44,12 @@ const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule
     // The factors of parameters are those of all experts, whose number the adapter does not say.
     const rank = ownsParameters(module.name, parameters) ? undefined : rankOf(module)
     const scale = rank === undefined ? undefined : scaleOf(module, rank)
-    const alpha = rank === undefined || scale?.type !== 'ok' ? undefined : Number((scale.value * rank).toPrecision(6))
+    // The config of rsLoRA divides by the root of the rank.
+    const isRoot = config?.type === 'ok' && config.value.root && module.peft && !module.tensors.has('alpha')
+    const alpha =
+      rank === undefined || scale?.type !== 'ok'
+        ? undefined
+        : Number((scale.value * (isRoot ? Math.sqrt(rank) : rank)).toPrecision(6))
     return { kind: kindOf(module), rank, alpha, problems: scale?.diagnostics ?? [] }
   })
 }
@@ -88,7 +93,7 @@ type Shown = { readonly document: ReportDocument; readonly changes: Changes | un
 /** What an adapter is and was trained on. */
 export const adapter = defineReport<Shown>({
   id: 'report.adapter',
-  version: 2,
+  version: 3,
   summary: 'Shows what an adapter holds, its tags with their counts, and what it would change in a model.',
   aliases: [...named('ComfyUI-DareMerge', ['DM_LoRAReporting', 'LoRA Reporting'])],
   details: [
