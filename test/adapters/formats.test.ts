@@ -110,10 +110,15 @@ describe('strength', () => {
     ['scales what is added', unet, { strength: 0.5 }, 0.5],
     ['holds for text encoders too', text, { strength: 0.5 }, 0.5],
     ['gives way to `clip_strength` in text encoders', text, { strength: 0.5, clip_strength: 2 }, 2],
-    ['does not elsewhere', unet, { strength: 0.5, clip_strength: 2 }, 0.5],
     ['differs by layer', unet, { strength: { default: 3, 'net.fc': -1 } }, -1],
   ])('%s', async (_what, adapter, params, scale) => {
     expect(await fc({ adapter, params })).toEqual(added(scale))
+  })
+
+  test('does not give way to `clip_strength` elsewhere, which is told', async () => {
+    const { problems, tensors } = await bake({ model, adapter: unet, params: { strength: 0.5, clip_strength: 2 } })
+    expect(problems.map(({ code }) => code)).toEqual(['clip-strength-unused'])
+    expect(tensors['net.fc.weight']).toEqual(added(0.5))
   })
 
   test('of 0 copies the model, and tensors without a patch are copied too', async () => {
