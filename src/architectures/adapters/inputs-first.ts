@@ -12,14 +12,21 @@ const toldByBias = (weight: string, tensors: Tensors): boolean | undefined => {
 }
 
 /** What the biases of the layers beside a weight tell of it; undefined where none tells, or they tell different things. */
-const toldBeside = (weight: string, tensors: Tensors): boolean | undefined => {
-  const parent = weight.slice(0, weight.lastIndexOf('.', weight.length - '.weight'.length - 1) + 1)
-  const told = new Set(
-    [...tensors.keys()].flatMap((name) =>
-      name.startsWith(parent) && name.endsWith('.weight') ? (toldByBias(name, tensors) ?? []) : [],
-    ),
-  )
-  return told.size === 1 ? [...told][0] : undefined
+const tellBeside = (tensors: Tensors): ((weight: string) => boolean | undefined) => {
+  const known = new Map<string, boolean | undefined>()
+  const look = (parent: string): boolean | undefined => {
+    const told = new Set(
+      [...tensors.keys()].flatMap((name) =>
+        name.startsWith(parent) && name.endsWith('.weight') ? (toldByBias(name, tensors) ?? []) : [],
+      ),
+    )
+    return told.size === 1 ? [...told][0] : undefined
+  }
+  return (weight) => {
+    const parent = weight.slice(0, weight.lastIndexOf('.', weight.length - '.weight'.length - 1) + 1)
+    if (!known.has(parent)) known.set(parent, look(parent))
+    return known.get(parent)
+  }
 }
 
 /**
@@ -28,9 +35,12 @@ const toldBeside = (weight: string, tensors: Tensors): boolean | undefined => {
  * the factors tell it; for a square weight the biases of the layers beside it; and what is `said` counts for the rest.
  * Convolutions have their outputs first, whatever is said.
  */
-export const storesInputsFirst =
-  (tensors: Tensors, said: boolean) =>
-  (weight: string, sides: Sides | undefined): boolean => {
+export const storesInputsFirst = (
+  tensors: Tensors,
+  said: boolean,
+): ((weight: string, sides: Sides | undefined) => boolean) => {
+  const toldBeside = tellBeside(tensors)
+  return (weight, sides) => {
     const [rows, columns, ...more] = tensors.get(weight)?.shape ?? []
     if (more.length > 0) return false
     if (sides === undefined || columns === undefined) return said
@@ -38,8 +48,9 @@ export const storesInputsFirst =
       const fits = ([first, second]: readonly number[]): boolean => first === rows && second === columns
       return fits(sides) ? false : fits(sides.toReversed()) ? true : said
     }
-    return toldBeside(weight, tensors) ?? said
+    return toldBeside(weight) ?? said
   }
+}
 
 /**
  * The same, told by a model alone, for factors that are to be made of its weights: {@link storesInputsFirst} tells the
@@ -48,9 +59,10 @@ export const storesInputsFirst =
 export const keepsInputsFirst = (tensors: Tensors): ((weight: string) => boolean) => {
   const any = [...tensors.keys()].some((name) => name.endsWith('.weight') && toldByBias(name, tensors) === true)
   if (!any) return () => false
+  const toldBeside = tellBeside(tensors)
   return (weight) => {
     const [rows, columns, ...more] = tensors.get(weight)?.shape ?? []
     if (columns === undefined || more.length > 0) return false
-    return rows === columns ? (toldBeside(weight, tensors) ?? true) : toldByBias(weight, tensors) === true
+    return rows === columns ? (toldBeside(weight) ?? true) : toldByBias(weight, tensors) === true
   }
 }

@@ -140,7 +140,7 @@ const factorsFor = (
   wanted: number,
   { format, choose, inputsFirst }: Pick<Extraction, 'format' | 'choose' | 'inputsFirst'>,
 ): Module | undefined => {
-  const turned = change === 'transposed' || inputsFirst(tensor)
+  const turned = (change === 'transposed') !== inputsFirst(tensor)
   const seen = turned ? shape.toReversed() : shape
   const [height, inner] = [rows?.count ?? seen[0]!, seen.slice(1)]
   const columns = sizeOf(inner)
@@ -172,7 +172,7 @@ const factorsFor = (
     return change === 'halves-swapped' ? swapHalves(g, x, shapes[0]) : x
   }
   const tensors = [factor(up, shapes[0], upper), factor(down, shapes[1], () => unpacked(height * rank, shapes[1]))]
-  const factors = { name: module, rank, scale: 1, inputsFirst: turned }
+  const factors = { name: module, rank, scale: 1, inputsFirst: inputsFirst(tensor) }
   if (format !== 'kohya') return { tensors, factors }
   const alpha: MadeTensor = { slot: { name: alphaName(module), shape: [], dtype: 'F32' }, tensor: () => g.fill(rank) }
   return { tensors: [...tensors, alpha], factors }
