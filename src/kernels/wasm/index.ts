@@ -10,17 +10,16 @@ export { multiply, solveStrip } from './matrix'
 export { rankRows, ranksRoom } from './ranks'
 export { rotate } from './rotations'
 export { countOrdered, putRanked } from './order'
+export { fourierStep, multiplyLines } from './fourier'
 export {
   filterLines,
-  fourierStep,
   interleave,
   joinLines,
-  multiplyLines,
   realBy3,
   realFrom3,
   separate,
   splitLines,
-} from './fourier'
+} from './lines'
 export { packBits, unpackBits } from './bits'
 export { decodeBF16, encodeBF16 } from './bf16'
 export { decodeF16 } from './f16'
