@@ -13,7 +13,7 @@ import { labelOf, masksOf, modelsOf } from './call-arguments.js'
 import { countResults } from './count-results.js'
 import type { AnyDefinition } from './definition.js'
 import type { Call } from './operator.js'
-import { withLikeness } from './likeness.js'
+import { withTensorClass } from './tensor-class.js'
 import type { InputSpecs } from './params.js'
 import { createCounter, explainMissing, noteDropped, refuseMask, refuseModels } from './reach.js'
 import { resolveArguments, settleTensors, stepContext, type StepContext } from './settle-tensor.js'
@@ -85,7 +85,7 @@ const modelValues = (step: StepContext, built: BuiltTensors): ModelValue[] => {
   const { definition, models } = step
   const first = models[0]!.value
   return labelsOf(step).map((label, i) =>
-    withLikeness<ModelValue>(
+    withTensorClass<ModelValue>(
       {
         kind: 'model',
         space: definition.space ?? first.space,
@@ -98,7 +98,7 @@ const modelValues = (step: StepContext, built: BuiltTensors): ModelValue[] => {
           return accepted(value[i], definition.id, name) as Tensor
         },
       },
-      built.likeness,
+      built.tensorClass,
     ),
   )
 }
@@ -116,7 +116,7 @@ const labelsOf = ({ definition, call }: StepContext): readonly string[] => {
 const maskValues = (step: StepContext, built: BuiltTensors): MaskValue[] => {
   const { definition } = step
   return labelsOf(step).map((label, i) =>
-    withLikeness<MaskValue>(
+    withTensorClass<MaskValue>(
       {
         kind: 'mask',
         label,
@@ -128,7 +128,7 @@ const maskValues = (step: StepContext, built: BuiltTensors): MaskValue[] => {
         },
         constant: (name) => built.foreseen(name, i),
       },
-      built.likeness,
+      built.tensorClass,
     ),
   )
 }

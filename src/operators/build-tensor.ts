@@ -10,7 +10,7 @@ import { masksOf, modelsOf, streamOf } from './call-arguments.js'
 import type { AnyDefinition, Built, Made, Params, Subject } from './definition.js'
 import type { Call } from './operator.js'
 import type { Gathered, Kind } from './gather.js'
-import { stepLikeness, type Likeness } from './likeness.js'
+import { stepTensorClass, type TensorClass } from './tensor-class.js'
 import type { InputSpecs, ParamSpecs } from './params.js'
 import { createStandIns, foresee, stageOf, type StandIns, type Verdict } from './sample.js'
 import { constantOf, isDiagnostic, maskOf, type StepContext } from './settle-tensor.js'
@@ -23,7 +23,7 @@ export interface BuiltTensors {
   /** True if they share a measure over the whole model. */
   readonly shares: boolean
   /** Which of all tensors of the first model are made alike; undefined where nothing is known of it. */
-  readonly likeness: Likeness | undefined
+  readonly tensorClass: TensorClass | undefined
   /** What is wrong with them, for each that is refused. */
   readonly refused: readonly Diagnostic[]
   get(name: string): Made | undefined
@@ -58,9 +58,9 @@ export const buildTensors = (
   return {
     shapes,
     shares: verdicts.some((verdict) => verdict.shares),
-    likeness: verdicts.some(({ shares, named }) => shares || named)
+    tensorClass: verdicts.some(({ shares, named }) => shares || named)
       ? undefined
-      : stepLikeness(step, (name) => shapes.has(name)),
+      : stepTensorClass(step, (name) => shapes.has(name)),
     refused,
     get,
     foreseen: (name, result) => {

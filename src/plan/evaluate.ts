@@ -5,7 +5,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { Sliced } from '../base/slices.js'
 import type { Origin } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
-import { likenessOf, withLikeness } from '../operators/likeness.js'
+import { tensorClassOf, withTensorClass } from '../operators/tensor-class.js'
 import type { Argument, Call, Note } from '../operators/operator.js'
 import type { LayerOrigins, MaskValue, ModelValue, Reference, Value, WeightsValue } from '../operators/value.js'
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
@@ -169,22 +169,22 @@ const withConfig = (value: Value, { inputs }: Call): Value => {
 /** A value whose expressions, which are made when they are asked for, bear their origin. */
 const built = (value: Value, graph: Graph, origin: Origin): Value => {
   if (value.kind === 'model')
-    return withLikeness(
+    return withTensorClass(
       { ...value, tensor: (name) => graph.within(origin, () => value.tensor(name)) },
-      likenessOf(value),
+      tensorClassOf(value),
     )
   if (value.kind === 'adapter' && value.made !== undefined) {
     const { tensors, tensor } = value.made
     return { ...value, made: { tensors, tensor: (name) => graph.within(origin, () => tensor(name)) } }
   }
   if (value.kind !== 'mask') return value
-  return withLikeness(
+  return withTensorClass(
     {
       ...value,
       mask: (name) => graph.within(origin, () => value.mask(name)),
       constant: (name) => graph.within(origin, () => value.constant(name)),
     },
-    likenessOf(value),
+    tensorClassOf(value),
   )
 }
 
@@ -200,7 +200,7 @@ function* makeShared(value: Value): Sliced<void> {
 const noting = (value: Value, source: string, masks: KeepableMasks): Value =>
   value.kind !== 'mask'
     ? value
-    : withLikeness(
+    : withTensorClass(
         {
           ...value,
           mask: (tensor) => {
@@ -209,7 +209,7 @@ const noting = (value: Value, source: string, masks: KeepableMasks): Value =>
             return mask
           },
         },
-        likenessOf(value),
+        tensorClassOf(value),
       )
 
 /** Looks answers up for a step, and asks what has none: what the step gives is provisional then. */

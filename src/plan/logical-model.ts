@@ -1,6 +1,6 @@
 import type { Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
-import { storedLikeness, withLikeness } from '../operators/likeness.js'
+import { storedTensorClass, withTensorClass } from '../operators/tensor-class.js'
 import type { Slot } from '../operators/value.js'
 import type { Dtype } from '../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
@@ -28,7 +28,10 @@ const plainDtype = (tensors: readonly TensorInfo[]): Dtype => {
 export const toLogical = (graph: Graph, stored: ReadonlyMap<string, TensorInfo>): LogicalModel => {
   const found = findQuantised(stored)
   if (found === undefined)
-    return withLikeness({ tensors: stored, tensor: (name) => graph.read(stored.get(name)!) }, storedLikeness(stored))
+    return withTensorClass(
+      { tensors: stored, tensor: (name) => graph.read(stored.get(name)!) },
+      storedTensorClass(stored),
+    )
   const { scaled, packed, companions } = found
   const others = [...stored.values()].filter((t) => !companions.has(t.name))
   const dtype = plainDtype(others.filter((t) => !scaled.has(t.name) && !packed.has(t.name)))

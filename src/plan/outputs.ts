@@ -8,7 +8,7 @@ import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Sliced } from '../base/slices.js'
 import type { Graph } from '../graph/graph.js'
-import { likenessOf, type Likeness } from '../operators/likeness.js'
+import { tensorClassOf, type TensorClass } from '../operators/tensor-class.js'
 import type { Value } from '../operators/value.js'
 import { stepOf } from '../recipe/scope.js'
 import type { Output, Recipe } from '../recipe/recipe.js'
@@ -53,7 +53,7 @@ export interface OutputRoots {
   readonly setting: number
   readonly output: PlannedOutput
   /** Which of its tensors are made alike, where that is known. */
-  readonly likeness: Likeness | undefined
+  readonly tensorClass: TensorClass | undefined
   /** Builds the expressions of all tensors, or of the wanted ones, which is most of the work of planning. */
   roots(isWanted?: (tensor: string) => boolean): Sliced<readonly Root[]>
 }
@@ -248,7 +248,7 @@ export const planOutput = (
         finalizeHeader,
         kept: undefined,
       },
-      likeness: value.kind === 'model' || value.kind === 'mask' ? likenessOf(value) : undefined,
+      tensorClass: value.kind === 'model' || value.kind === 'mask' ? tensorClassOf(value) : undefined,
       roots,
     },
     [...contents.diagnostics, ...tags.diagnostics, ...sides.diagnostics],

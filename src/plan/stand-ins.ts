@@ -1,5 +1,5 @@
 import { createBranch, follow, type Branch } from '../operators/alike.js'
-import type { Likeness } from '../operators/likeness.js'
+import type { TensorClass } from '../operators/tensor-class.js'
 import type { Model } from '../safetensors/model.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
@@ -17,22 +17,22 @@ export interface StandIns {
 }
 
 /** The tensors of an output, and which of them are made alike. */
-interface LikenedOutput {
+interface OutputByClass {
   readonly output: { readonly tensors: readonly { readonly name: string; readonly dtype: Dtype }[] }
-  readonly likeness: Likeness | undefined
+  readonly tensorClass: TensorClass | undefined
 }
 
 /** A plan of all tensors, each of which stands for itself. */
 export const ITSELF: StandIns = { of: (name) => name, count: () => 1 }
 
 /** The stand-ins of some outputs; undefined where it is not known of each of their tensors what it is like. */
-export const findStandIns = (outputs: readonly LikenedOutput[]): StandIns | undefined => {
+export const findStandIns = (outputs: readonly OutputByClass[]): StandIns | undefined => {
   const root = createBranch<never>()
   const kinds = new Map<string, Branch<never>>()
-  for (const [i, { output, likeness }] of outputs.entries()) {
-    if (likeness === undefined) return undefined
+  for (const [i, { output, tensorClass }] of outputs.entries()) {
+    if (tensorClass === undefined) return undefined
     for (const { name, dtype } of output.tensors) {
-      const own = likeness(name)
+      const own = tensorClass(name)
       if (own === undefined) return undefined
       kinds.set(name, follow(follow(follow(kinds.get(name) ?? root, i), dtype), own))
     }

@@ -5,7 +5,7 @@ import type { Graph } from '../../graph/graph.js'
 import { COMMON, named } from '../aliases.js'
 import { labelOf, masksOf } from '../call-arguments.js'
 import type { Alias, Example } from '../define.js'
-import { jointLikeness, withLikeness } from '../likeness.js'
+import { jointTensorClass, withTensorClass } from '../tensor-class.js'
 import type { Call, Operator } from '../operator.js'
 import { mask, masks } from '../params.js'
 import { constantOf } from '../settle-tensor.js'
@@ -70,9 +70,9 @@ export const joinMasks = (call: Call, join: Operation['join'], decide: Decide): 
     return known === 'unclear' ? constantOf(join1(name)) : known
   }
   return ok([
-    withLikeness<MaskValue>(
+    withTensorClass<MaskValue>(
       { kind: 'mask', label: labelOf(call), shapes, mask: join1, constant },
-      jointLikeness(references.map(({ value }) => value)),
+      jointTensorClass(references.map(({ value }) => value)),
     ),
   ])
 }

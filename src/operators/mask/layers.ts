@@ -1,7 +1,7 @@
 import { ok } from '../../base/result.js'
 import { isFloat } from '../../tensor/dtype.js'
 import { labelOf, layersOf, modelsOf } from '../call-arguments.js'
-import { withLikeness } from '../likeness.js'
+import { withTensorClass } from '../tensor-class.js'
 import type { Operator } from '../operator.js'
 import { layers as layersParam, model } from '../params.js'
 import type { MaskValue } from '../value.js'
@@ -28,7 +28,7 @@ export const layers: Operator = {
     )
     return ok(
       [
-        withLikeness<MaskValue>(
+        withTensorClass<MaskValue>(
           {
             kind: 'mask',
             label: labelOf(call),

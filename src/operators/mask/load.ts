@@ -2,7 +2,7 @@ import { maskOfSmallFloats } from '../../base/catalogue/operators.js'
 import { failed, ok } from '../../base/result.js'
 import { DTYPES } from '../../tensor/dtype.js'
 import { labelOf, modelsOf } from '../call-arguments.js'
-import { likenessOf, withLikeness } from '../likeness.js'
+import { tensorClassOf, withTensorClass } from '../tensor-class.js'
 import type { Operator } from '../operator.js'
 import { model } from '../params.js'
 import type { MaskValue } from '../value.js'
@@ -26,7 +26,7 @@ export const load: Operator = {
     const packed = [...file.tensors.values()].find(({ dtype }) => DTYPES[dtype].bits % 8 !== 0)
     if (packed !== undefined) return failed(maskOfSmallFloats(call.at('file'), packed.name, packed.dtype))
     return ok([
-      withLikeness<MaskValue>(
+      withTensorClass<MaskValue>(
         {
           kind: 'mask',
           label: labelOf(call),
@@ -37,7 +37,7 @@ export const load: Operator = {
           },
           constant: () => undefined,
         },
-        likenessOf(file),
+        tensorClassOf(file),
       ),
     ])
   },

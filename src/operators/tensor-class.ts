@@ -7,29 +7,29 @@ import type { AnyDefinition } from './definition.js'
 import type { StepContext } from './settle-tensor.js'
 import type { MaskValue, ModelValue } from './value.js'
 
-/** Equal for tensors of one value that are made alike; undefined where that is not known. */
-export type Likeness = (tensor: string) => unknown
+/** The class of each tensor of a value: equal for those that are made alike, and undefined where that is not known. */
+export type TensorClass = (tensor: string) => unknown
 
 type Held = Pick<ModelValue, 'tensor'> | Pick<MaskValue, 'mask'>
 
-/** By what makes the expressions: a value that makes others of them loses its likeness. */
-const likenesses = new WeakMap<(name: string) => unknown, Likeness>()
+/** By what makes the expressions: a value that makes others of them loses its tensor class. */
+const tensorClasses = new WeakMap<(name: string) => unknown, TensorClass>()
 
 const makerOf = (value: Held): ((name: string) => unknown) => ('tensor' in value ? value.tensor : value.mask)
 
-/** The likeness of a value, if anything is known of it. */
-export const likenessOf = (value: Held): Likeness | undefined => likenesses.get(makerOf(value))
+/** The tensor class of a value, if anything is known of it. */
+export const tensorClassOf = (value: Held): TensorClass | undefined => tensorClasses.get(makerOf(value))
 
 /** Says which tensors of a value are made alike. */
-export const withLikeness = <V extends Held>(value: V, likeness: Likeness | undefined): V => {
-  if (likeness !== undefined) likenesses.set(makerOf(value), likeness)
+export const withTensorClass = <V extends Held>(value: V, tensorClass: TensorClass | undefined): V => {
+  if (tensorClass !== undefined) tensorClasses.set(makerOf(value), tensorClass)
   return value
 }
 
-/** The likeness of what is stored: equal for tensors of equal dtypes and shapes. */
-export const storedLikeness = (
+/** The tensor class of what is stored: equal for tensors of equal dtypes and shapes. */
+export const storedTensorClass = (
   stored: ReadonlyMap<string, { readonly dtype: string; readonly shape: readonly number[] }>,
-): Likeness => {
+): TensorClass => {
   const root = createBranch<never>()
   return (name) => {
     const info = stored.get(name)
@@ -37,15 +37,15 @@ export const storedLikeness = (
   }
 }
 
-/** The likeness of what is made of masks alone, which may lack tensors. */
-export const jointLikeness = (masks: readonly MaskValue[]): Likeness | undefined => {
-  const likenesses = masks.map((mask) => likenessOf(mask))
-  if (likenesses.includes(undefined)) return undefined
+/** The tensor class of what is made of masks alone, which may lack tensors. */
+export const jointTensorClass = (masks: readonly MaskValue[]): TensorClass | undefined => {
+  const tensorClasses = masks.map((mask) => tensorClassOf(mask))
+  if (tensorClasses.includes(undefined)) return undefined
   const root = createBranch<never>()
   return once((tensor) =>
     join(
       root,
-      likenesses.map((likeness, i) => (masks[i]!.shapes.has(tensor) ? likeness : () => 'none')),
+      tensorClasses.map((tensorClass, i) => (masks[i]!.shapes.has(tensor) ? tensorClass : () => 'none')),
       tensor,
     ),
   )
@@ -59,18 +59,18 @@ const isPlain = ({ inputs, params }: AnyDefinition): boolean =>
       (spec.type !== 'model' || !spec.many || Object.values(spec.each).every(({ type }) => type !== 'statistics')),
   ) && Object.values(params).every(({ type }) => type !== 'statistics')
 
-/** The likeness of the results of a step, which merges the tensors that `merges` is true for and keeps all others. */
-export const stepLikeness = (
+/** The tensor class of the results of a step, which merges the tensors that `merges` is true for and keeps all others. */
+export const stepTensorClass = (
   { definition, call, models, masks, args, masked }: StepContext,
   merges: (tensor: string) => boolean,
-): Likeness | undefined => {
+): TensorClass | undefined => {
   if (!isPlain(definition)) return undefined
   const given = [call.params, ...call.each].flatMap((own) =>
     Object.values(own).flatMap((argument) => (argument.type === 'mask' ? [argument.value] : [])),
   )
-  const read = [...models.map(({ value }) => value), ...masks.map(({ value }) => value), ...given].map(likenessOf)
+  const read = [...models.map(({ value }) => value), ...masks.map(({ value }) => value), ...given].map(tensorClassOf)
   const mask = masked ? call.shared.mask!.value : undefined
-  const masking = mask === undefined ? undefined : likenessOf(mask)
+  const masking = mask === undefined ? undefined : tensorClassOf(mask)
   if (read.includes(undefined) || (mask !== undefined && masking === undefined)) return undefined
   const [kept, merged] = [createBranch<never>(), createBranch<never>()]
   return once((tensor) => {
@@ -83,7 +83,7 @@ export const stepLikeness = (
 }
 
 /** Asks once for each tensor: steps that use the ones before twice would ask for those again and again. */
-const once = (find: (tensor: string) => Branch<never> | undefined): Likeness => {
+const once = (find: (tensor: string) => Branch<never> | undefined): TensorClass => {
   const found = new Map<string, Branch<never> | undefined>()
   return (tensor) => {
     if (!found.has(tensor)) found.set(tensor, find(tensor))
@@ -94,12 +94,12 @@ const once = (find: (tensor: string) => Branch<never> | undefined): Likeness => 
 /** The branch of what a tensor is like in some values; undefined where that is not known of one. */
 const join = (
   from: Branch<never>,
-  likenesses: readonly (Likeness | undefined)[],
+  tensorClasses: readonly (TensorClass | undefined)[],
   tensor: string,
 ): Branch<never> | undefined => {
   let branch = from
-  for (const likeness of likenesses) {
-    const own = likeness?.(tensor)
+  for (const tensorClass of tensorClasses) {
+    const own = tensorClass?.(tensor)
     if (own === undefined) return undefined
     branch = follow(branch, own)
   }
