@@ -12,6 +12,11 @@ const PER_TENSOR = 0.3e-3
 
 /** Seconds of worker time below which a build says nothing about speed: starting up outweighs the work. */
 const LEAST_SECONDS = 1
+/**
+ * Bytes or operations below which a build says nothing about what one takes: what it spent is something else, such as
+ * small matrices that are solved.
+ */
+const LEAST_UNITS = 1e7
 /** The weight of the last build's measurement in the running average. */
 const LATEST_WEIGHT = 0.5
 
@@ -37,7 +42,7 @@ export const correctSpeed = (
   if (seconds.read + seconds.write + seconds.compute < LEAST_SECONDS) return before
   const known = before ?? TYPICAL_SPEED
   const blend = (old: number, spent: number, units: number): number =>
-    units === 0 ? old : old + (before === undefined ? 1 : LATEST_WEIGHT) * (spent / units - old)
+    units < LEAST_UNITS ? old : old + (before === undefined ? 1 : LATEST_WEIGHT) * (spent / units - old)
   return {
     read: blend(known.read, seconds.read, readBytes + digestBytes),
     write: blend(known.write, seconds.write, writeBytes),

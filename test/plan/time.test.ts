@@ -47,4 +47,9 @@ describe('the time that a plan takes', () => {
       TYPICAL_SPEED.write,
     )
   })
+
+  test('is not learnt from solvers of small matrices, which plans count no operations for', () => {
+    const small = { ...totals, operations: 2000, readBytes: 1e6, digestBytes: 0, writeBytes: 1e6 }
+    expect(correctSpeed(undefined, small, { read: 0.1, write: 0.1, compute: 20 })).toEqual(TYPICAL_SPEED)
+  })
 })
